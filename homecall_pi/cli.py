@@ -1,0 +1,162 @@
+"""The commands. Each imports what it needs when it runs: starting Python is slow on a small Pi."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from . import __version__
+from .config import Config, family_link, load
+from .errors import HomeCallError, OperatorError
+from .flags import config_flags, overrides
+
+_config_file = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="TOML file [/etc/homecall-pi/config.toml, if there is one]",
+)
+_control = click.option(
+    "--control", type=click.Path(path_type=Path), help="the daemon's control socket"
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """A doorbell and intercom that the family answers in the browser."""
+
+
+@cli.command()
+@_config_file
+@click.option("--fake", is_flag=True, help="all hardware from the shipped fakes")
+@config_flags(without="serve")
+def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
+    """Run the doorbell: the daemon at the door."""
+    config = _load(config_path, fake, flags)
+    import uvloop
+
+    from . import app, log
+
+    log.set_up(config.log.level)
+    uvloop.run(app.run(config))
+
+
+@cli.command()
+@_config_file
+@config_flags(only="serve")
+@click.option("--ice-servers", "ice__servers", metavar="JSON", help="STUN and TURN, for the page")
+@click.option("--log-level", "log__level", metavar="WORD", help="least level that is shown")
+def serve(config_path: Path | None, **flags: Any) -> None:
+    """Run the signaling server and the family page."""
+    config = _load(config_path, False, flags)
+    import uvloop
+
+    from . import log
+    from . import serve as server
+
+    log.set_up(config.log.level)
+    uvloop.run(server.run(config))
+
+
+@cli.command()
+@click.option("--port", default=8443, show_default=True, help="port of the page on localhost")
+@click.option("--ring-every", type=float, metavar="SECONDS", help="ring by itself")
+@click.option("--camera", type=click.Path(), help="clip that the camera sees")
+@click.option("--microphone", type=click.Path(), help="recording that the microphone hears")
+def demo(port: int, ring_every: float | None, camera: str | None, microphone: str | None) -> None:
+    """Show the whole thing on this machine: server, page and a door without hardware."""
+    from . import demo as demonstration
+
+    demonstration.run(port, ring_every, camera, microphone)
+
+
+@cli.command()
+@_control
+def ring(control: Path | None) -> None:
+    """Press the button of the running daemon."""
+    click.echo(_ask(control, "ring").state)
+
+
+@cli.command()
+@_control
+def hangup(control: Path | None) -> None:
+    """End the call of the running daemon."""
+    click.echo(_ask(control, "hangup").state)
+
+
+@cli.command()
+@_control
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON")
+def status(control: Path | None, as_json: bool) -> None:
+    """Tell what the running daemon does."""
+    import msgspec
+
+    answer = _ask(control, "status")
+    if as_json:
+        click.echo(msgspec.json.encode(answer).decode())
+        return
+    for key, value in msgspec.structs.asdict(answer).items():
+        click.echo(f"{key:14} {'-' if value is None else value}")
+
+
+@cli.command()
+@_config_file
+@click.option("--server", metavar="TEXT", help="the signaling server: wss://HOST[:PORT]/signal")
+@click.option("--room", metavar="TEXT", help="the room's UUID")
+def link(config_path: Path | None, **flags: Any) -> None:
+    """Print the family's link and its QR code. Whoever has the link can answer the door."""
+    import segno
+
+    address = family_link(load(config_path, overrides(flags)))
+    click.echo(address)
+    segno.make(address, error="m").terminal(out=sys.stdout, compact=True)
+
+
+@cli.command("config")
+@_config_file
+@click.option("--fake", is_flag=True, help="all hardware from the shipped fakes")
+@config_flags()
+def show_config(config_path: Path | None, fake: bool, **flags: Any) -> None:
+    """Print the effective configuration, secrets included."""
+    import msgspec
+
+    config = _load(config_path, fake, flags)
+    click.echo(msgspec.toml.encode(_without_none(msgspec.to_builtins(config))).decode(), nl=False)
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: keys that are not set are left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
+    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _load(path: Path | None, fake: bool, flags: dict[str, Any]) -> Config:
+    given = overrides(flags)
+    if fake:
+        for part in ("camera", "microphone", "speaker"):
+            given.setdefault(part, {})["source"] = "fake"
+    return load(path, given)
+
+
+def _ask(path: Path | None, command: Any) -> Any:
+    from . import control
+
+    return control.ask(path or control.default_path(), command)
+
+
+def main() -> NoReturn:
+    """Runs the command line; errors that a person can mend become one line and an exit code."""
+    try:
+        cli(standalone_mode=True)
+    except OperatorError as error:
+        click.echo(f"homecall-pi: {error}", err=True)
+        sys.exit(error.exit_code)
+    except HomeCallError as error:
+        click.echo(f"homecall-pi: {error}", err=True)
+        sys.exit(1)
+    sys.exit(0)

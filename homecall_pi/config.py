@@ -1,0 +1,248 @@
+"""The configuration: one TOML file, every key of it also a flag of `homecall-pi run`.
+
+The structs below are the whole truth: the file's keys, the flags, their meaning in `--help`, and
+the checks all come from them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+from msgspec import Meta
+
+from .errors import OperatorError
+
+DEFAULT_PATH = Path("/etc/homecall-pi/config.toml")
+
+_Seconds = Annotated[float, Meta(gt=0)]
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class CallConfig(_Section, frozen=True):
+    """Deadlines of a call."""
+
+    ring_s: Annotated[
+        float, Meta(gt=0, le=600, description="seconds that a ring waits for an answer")
+    ] = 45.0
+    connect_s: Annotated[
+        float, Meta(gt=0, le=120, description="seconds that connecting to a page may take")
+    ] = 15.0
+    talk_s: Annotated[
+        float, Meta(gt=0, le=86400, description="seconds after which a call ends by itself")
+    ] = 600.0
+    bounce_s: Annotated[
+        float, Meta(ge=0, le=5, description="seconds in which a second press is no press")
+    ] = 0.05
+
+
+class CameraConfig(_Section, frozen=True):
+    """The camera and its encoder."""
+
+    source: Annotated[
+        Literal["none", "fake"], Meta(description="fake: plays a clip with a running clock")
+    ] = "none"
+    file: Annotated[str, Meta(description="the clip that the fake plays; empty: its own")] = ""
+    width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2, description="pixels")] = 1280
+    height: Annotated[int, Meta(ge=120, le=1080, multiple_of=2, description="pixels")] = 720
+    fps: Annotated[int, Meta(ge=5, le=60, description="pictures per second")] = 30
+    bitrate_bps: Annotated[
+        int, Meta(ge=100_000, le=10_000_000, description="bits per second of video")
+    ] = 1_500_000
+
+
+class MicrophoneConfig(_Section, frozen=True):
+    """The microphone."""
+
+    source: Annotated[Literal["none", "fake"], Meta(description="fake: plays a recording")] = "none"
+    file: Annotated[str, Meta(description="the recording that the fake plays; empty: its own")] = ""
+
+
+class SpeakerConfig(_Section, frozen=True):
+    """The loudspeaker."""
+
+    source: Annotated[Literal["none", "fake"], Meta(description="fake: plays to nobody")] = "none"
+    file: Annotated[
+        str, Meta(description="WAV file in which the fake records the present or last call")
+    ] = ""
+
+
+class IceServer(_Section, frozen=True):
+    """One STUN or TURN server, as in the browsers' RTCIceServer."""
+
+    urls: tuple[Annotated[str, Meta(pattern="^(stun|turn)s?:.+")], ...]
+    username: str | None = None
+    credential: str | None = None
+
+
+class IceConfig(_Section, frozen=True):
+    """Help for connections across networks."""
+
+    servers: Annotated[
+        tuple[IceServer, ...], Meta(description="STUN and TURN servers, for device and page")
+    ] = ()
+
+
+class ServeConfig(_Section, frozen=True):
+    """The signaling server and family page (`homecall-pi serve`)."""
+
+    host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "localhost"
+    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on")] = 8443
+    tls_cert: Annotated[str, Meta(description="certificate chain, PEM")] = ""
+    tls_key: Annotated[str, Meta(description="private key, PEM")] = ""
+    behind_proxy: Annotated[
+        bool, Meta(description="plain HTTP on any address: a proxy in front does TLS")
+    ] = False
+    origins: Annotated[
+        tuple[str, ...], Meta(description="further origins whose pages may connect")
+    ] = ()
+
+
+class LogConfig(_Section, frozen=True):
+    """Logging."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="least level that is shown")
+    ] = "info"
+
+
+class Config(_Section, frozen=True):
+    """Everything that can be set."""
+
+    server: Annotated[str, Meta(description="the signaling server: wss://HOST[:PORT]/signal")] = ""
+    room: Annotated[str, Meta(description="the room's UUID; whoever knows it can answer")] = ""
+    name: Annotated[
+        str, Meta(min_length=1, max_length=64, description="what the family sees as caller")
+    ] = "Front door"
+    control: Annotated[str, Meta(description="the control socket; empty: the default place")] = ""
+    call: CallConfig = CallConfig()
+    camera: CameraConfig = CameraConfig()
+    microphone: MicrophoneConfig = MicrophoneConfig()
+    speaker: SpeakerConfig = SpeakerConfig()
+    ice: IceConfig = IceConfig()
+    serve: ServeConfig = ServeConfig()
+    log: LogConfig = LogConfig()
+
+
+def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
+    """The file at `path` with `overrides` (nested like the file) on top.
+
+    Without `path`, the file at DEFAULT_PATH is used if there is one.
+
+    Raises:
+        OperatorError: unreadable file, unknown key or bad value; the message names file and key.
+    """
+    values: dict[str, Any] = {}
+    if path is not None or DEFAULT_PATH.exists():
+        path = path or DEFAULT_PATH
+        values = _read(path)
+        _convert(values, str(path))
+    return _convert(_merge(values, overrides), "command line")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"{path}: cannot be read: {error}; give a readable file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise OperatorError(f"{path}: is not TOML: {error}; mend that line") from None
+
+
+def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(under)
+    for key, value in over.items():
+        below = merged.get(key)
+        nested = isinstance(below, dict) and isinstance(value, dict)
+        merged[key] = _merge(below, value) if nested else value  # type: ignore[arg-type]
+    return merged
+
+
+def _convert(values: Mapping[str, Any], source: str) -> Config:
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise OperatorError(f"{source}: {_explain(str(error))}") from None
+
+
+def _explain(error: str) -> str:
+    """A validation error of msgspec's as "KEY: what is wrong; the cure"."""
+    text, _, place = error.partition(" - at `$")
+    section = place.rstrip("`").lstrip(".")
+    if unknown := re.search("unknown field `(.+)`", text):
+        key = f"{section}.{unknown[1]}".lstrip(".")
+        return f"{key}: no such key; the keys there are: {', '.join(_keys(section))}"
+    return f"{section}: {text[:1].lower()}{text[1:]}; see `homecall-pi run --help` for its meaning"
+
+
+def _keys(section: str) -> list[str]:
+    struct = type(getattr(Config(), section)) if section in Config.__struct_fields__ else Config
+    return list(struct.__struct_fields__)
+
+
+def require_server(config: Config) -> str:
+    """The server's URL, checked.
+
+    Raises:
+        OperatorError: it is missing or of no use.
+    """
+    if not config.server:
+        raise OperatorError("server: is not set; give --server wss://HOST/signal")
+    url = urlsplit(config.server)
+    if url.scheme not in {"ws", "wss"} or not url.hostname:
+        raise OperatorError(f"server: {config.server!r} is no address; give wss://HOST/signal")
+    if url.scheme == "ws" and not is_loopback(url.hostname):
+        raise OperatorError(
+            "server: ws:// is not encrypted and accepted for this machine alone; "
+            f"give wss://{url.netloc}{url.path or '/signal'}"
+        )
+    return config.server
+
+
+def require_room(config: Config) -> str:
+    """The room's UUID, checked and in its usual form.
+
+    Raises:
+        OperatorError: it is missing or no UUID.
+    """
+    if not config.room:
+        raise OperatorError(
+            f"room: is not set; give --room UUID, for instance a new one: {uuid.uuid4()}"
+        )
+    try:
+        return str(uuid.UUID(config.room))
+    except ValueError:
+        raise OperatorError(
+            f"room: what is given is no UUID; a new one would be {uuid.uuid4()}"
+        ) from None
+
+
+def family_link(config: Config) -> str:
+    """The link that the family opens.
+
+    Raises:
+        OperatorError: server or room is missing or of no use.
+    """
+    url = urlsplit(require_server(config))
+    scheme = "https" if url.scheme == "wss" else "http"
+    return f"{scheme}://{url.netloc}/?room={require_room(config)}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host` is this machine by name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,154 @@
+"""The local Unix socket by which `ring`, `hangup` and `status` reach the running daemon.
+
+One request and one reply per connection, each one line of JSON: `{"command": "ring"}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from .errors import HomeCallError, OperatorError
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 4096
+PATIENCE_S = 5.0
+"""Seconds that either side waits for the other."""
+SERVICE_PATH = Path("/run/homecall-pi/control.sock")
+
+Command = Literal["ring", "hangup", "status"]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What a client asks for."""
+
+    command: Command
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the daemon tells of itself."""
+
+    state: str
+    """offline, idle, offering, ringing, connecting or talking."""
+    line: Literal["up", "down"]
+    """Whether the signaling server is reached."""
+    call_id: int | None
+    """The number of the call in progress."""
+    calls: int
+    """Calls since the daemon started."""
+    last_reason: str | None
+    """Why the last call ended."""
+    frames_sent: int
+    """Pictures sent in the present call, or the last one."""
+    audio_samples: int
+    """Samples of the family's voice received in the present call, or the last one (48 kHz)."""
+    audio_dbfs: float
+    """Level of the last second of it, in dB below full scale; -100 is silence."""
+
+
+def default_path() -> Path:
+    """The service's socket where the service is installed, else one of the user's own."""
+    if SERVICE_PATH.parent.is_dir() and os.access(SERVICE_PATH.parent, os.X_OK):
+        return SERVICE_PATH
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    own = Path(runtime) if runtime else Path(f"/tmp/homecall-pi-{os.getuid()}")  # noqa: S108
+    return own / "homecall-pi.sock"
+
+
+class ControlServer:
+    """Answers on the socket at `path` by calling `answer`."""
+
+    def __init__(self, path: Path, answer: Callable[[Command], Awaitable[Status]]) -> None:
+        self._path = path
+        self._answer = answer
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Listens.
+
+        Raises:
+            OperatorError: another daemon listens there, or the place cannot be written to.
+        """
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._remove_stale()
+            self._server = await asyncio.start_unix_server(
+                self._serve, str(self._path), limit=MAX_LINE_BYTES
+            )
+            self._path.chmod(0o660)
+        except OSError as error:
+            raise OperatorError(
+                f"the control socket {self._path} cannot be made: {error.strerror or error}; "
+                "give another place with --control PATH"
+            ) from None
+
+    def _remove_stale(self) -> None:
+        try:
+            _connect(self._path).close()
+        except (FileNotFoundError, ConnectionRefusedError):
+            self._path.unlink(missing_ok=True)
+        else:
+            raise OperatorError(
+                f"a daemon is running already and listens on {self._path}; "
+                "stop it, or give another place with --control PATH"
+            )
+
+    async def stop(self) -> None:
+        """Listens no more."""
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                request = msgspec.json.decode(await reader.readline(), type=Request)
+                status = await self._answer(request.command)
+                writer.write(msgspec.json.encode(status) + b"\n")
+                await writer.drain()
+        except (OSError, ValueError, TimeoutError) as error:
+            log.debug("a request on the control socket came to nothing: %r", error)
+        finally:
+            writer.close()
+
+
+def ask(path: Path, command: Command) -> Status:
+    """Sends `command` to the daemon and returns its status after it.
+
+    Raises:
+        HomeCallError: no daemon answers there.
+    """
+    try:
+        with contextlib.closing(_connect(path)) as connection:
+            connection.sendall(msgspec.json.encode(Request(command)) + b"\n")
+            return msgspec.json.decode(_read_line(connection), type=Status)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise HomeCallError(
+            f"no daemon answers on {path} ({error}); start it with `homecall-pi run`, "
+            "or name its socket with --control PATH"
+        ) from None
+
+
+def _connect(path: Path) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(PATIENCE_S)
+    try:
+        connection.connect(str(path))
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def _read_line(connection: socket.socket) -> bytes:
+    with connection.makefile("rb") as stream:
+        return stream.readline(MAX_LINE_BYTES)

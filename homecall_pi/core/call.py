@@ -1,0 +1,516 @@
+"""One call, as a table: (state, event) -> (state, actions, deadline).
+
+    OFFLINE ---- line up ----> IDLE ---- press ----> OFFERING -- offer ready --> RINGING
+       ^                        |  ^                     ^                        |   ^
+       +------ line down -------+  |                     | the page went away,    |   | connected,
+                                   |                     | it may come back       |   | a preview
+                                   |                     +---------- CONNECTING <-+---+
+                                   |                                     | connected, answered
+                                   +---- the end, for some reason ---- TALKING
+
+RINGING lasts until a *person* answers. A page of ours sends its SDP answer at once and previews:
+the door is seen and heard there while it still rings, and the person's answer is told over the
+control channel. A page that knows only the protocol has no such channel: for it, connected means
+answered.
+
+A press is worth keeping: without a line it waits for one, as long as the ring would last. A line
+lost later does not end a call, since media is peer to peer.
+
+Of the server, the table knows whether a newer offer replaces the older one there (ours), or both
+are queued and break the page that finally gets them (others). `standing` is the offer that may
+lie in such a queue: it is used again instead of sending a second one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import TypeAlias, TypeVar
+
+import msgspec
+
+from . import sdp
+from .messages import IceCandidate
+
+MAX_OFFERS = 5
+"""Connections that one ring may try when pages come and go before anybody answers."""
+DECIDE_S = 15.0
+"""Seconds that a person has to answer, however late in the ring the page was opened."""
+
+
+class State(enum.Enum):
+    """Where the call is."""
+
+    OFFLINE = "offline"
+    IDLE = "idle"
+    OFFERING = "offering"
+    RINGING = "ringing"
+    CONNECTING = "connecting"
+    TALKING = "talking"
+
+
+class Reason(enum.Enum):
+    """Why a call ended."""
+
+    HUNG_UP = "hung-up"
+    DECLINED = "declined"
+    NO_ANSWER = "no-answer"
+    OFFLINE = "offline"
+    PAGE_GONE = "page-gone"
+    TOO_LONG = "too-long"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """The deadlines of a call, in seconds."""
+
+    ring_s: float = 45.0
+    connect_s: float = 15.0
+    talk_s: float = 600.0
+    bounce_s: float = 0.05
+    """Presses closer together than this are one press with a bouncing contact."""
+
+
+# --- Events: what happened. Those with a `peer` belong to that connection; strangers are dropped.
+
+
+class Pressed(msgspec.Struct, frozen=True):
+    """The visitor pressed the button."""
+
+
+class HangUp(msgspec.Struct, frozen=True):
+    """Somebody at the door ends the call."""
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """The daemon is about to end."""
+
+
+class LineUp(msgspec.Struct, frozen=True):
+    """The signaling server is reached."""
+
+    replaces_offers: bool = False
+    """Whether it promises that a newer offer replaces the one that it holds."""
+
+
+class LineDown(msgspec.Struct, frozen=True):
+    """The signaling server is lost."""
+
+
+class AnswerReceived(msgspec.Struct, frozen=True):
+    """An SDP answer arrived, to whatever offer."""
+
+    sdp: str
+
+
+class CandidateReceived(msgspec.Struct, frozen=True):
+    """An ICE candidate arrived, for whatever connection."""
+
+    candidate: IceCandidate
+
+
+class OfferReturned(msgspec.Struct, frozen=True):
+    """An offer arrived. The only one of interest is our own, out of the server's queue."""
+
+    sdp: str
+
+
+class OfferReady(msgspec.Struct, frozen=True):
+    """The connection can be offered."""
+
+    peer: int
+    sdp: str
+
+
+class Connected(msgspec.Struct, frozen=True):
+    """Media flows."""
+
+    peer: int
+
+
+class Accepted(msgspec.Struct, frozen=True):
+    """A person answered, and the page said so."""
+
+    peer: int
+
+
+class Declined(msgspec.Struct, frozen=True):
+    """A person declined."""
+
+    peer: int
+
+
+class HungUp(msgspec.Struct, frozen=True):
+    """The page ended the call, and said so."""
+
+    peer: int
+
+
+class PeerClosed(msgspec.Struct, frozen=True):
+    """The other side closed the connection or vanished."""
+
+    peer: int
+
+
+class PeerFailed(msgspec.Struct, frozen=True):
+    """The connection could not be made, or broke."""
+
+    peer: int
+
+
+class DeadlinePassed(msgspec.Struct, frozen=True):
+    """`Call.deadline` has come."""
+
+
+Event: TypeAlias = (
+    Pressed
+    | HangUp
+    | Stop
+    | LineUp
+    | LineDown
+    | AnswerReceived
+    | CandidateReceived
+    | OfferReturned
+    | OfferReady
+    | Connected
+    | Accepted
+    | Declined
+    | HungUp
+    | PeerClosed
+    | PeerFailed
+    | DeadlinePassed
+)
+
+
+# --- Actions: what to do. All return at once; what comes of them comes back as events.
+
+
+class Join(msgspec.Struct, frozen=True):
+    """Register in the room. It is idempotent."""
+
+
+class Leave(msgspec.Struct, frozen=True):
+    """Free the slot in the room, and whatever the server holds of ours."""
+
+
+class OpenPeer(msgspec.Struct, frozen=True):
+    """Make a connection ready to be offered, and switch the camera and microphone on."""
+
+    peer: int
+    reuse: bool = False
+    """Take the one that an earlier `ClosePeer` kept, if it is still good."""
+    again: bool = False
+    """An earlier connection of the same call came to nothing."""
+
+
+class SendOffer(msgspec.Struct, frozen=True):
+    """Send the offer to the room."""
+
+    sdp: str
+
+
+class AcceptAnswer(msgspec.Struct, frozen=True):
+    """Connect."""
+
+    peer: int
+    sdp: str
+
+
+class AddCandidate(msgspec.Struct, frozen=True):
+    """Try one more address of the other side."""
+
+    peer: int
+    candidate: IceCandidate
+
+
+class ClosePeer(msgspec.Struct, frozen=True):
+    """End the connection, telling the page why; camera and microphone go off."""
+
+    peer: int
+    reason: Reason
+    keep: bool = False
+    """The offer was never answered and may be in a server's queue: keep it good for next time."""
+
+
+class Show(msgspec.Struct, frozen=True):
+    """Let the visitor know."""
+
+    state: State
+    reason: Reason | None = None
+    """Why the call ended, when it just did."""
+
+
+Action: TypeAlias = (
+    Join | Leave | OpenPeer | SendOffer | AcceptAnswer | AddCandidate | ClosePeer | Show
+)
+
+
+class Call(msgspec.Struct, frozen=True):
+    """All that is known at one moment. A new value takes its place at each event."""
+
+    state: State = State.OFFLINE
+    line: bool = False
+    replaces_offers: bool = False
+    number: int = 0
+    """Counts the calls; of the present or the last one."""
+    peer: int = 0
+    """Counts the connections; of the present or the last one."""
+    offers: int = 0
+    """Connections that the present call has tried."""
+    offer: str | None = None
+    """The offer in force."""
+    standing: str | None = None
+    """The offer that was sent and that nobody is known to have answered."""
+    preview: bool = False
+    """Whether the page in force tells over the control channel when a person answers."""
+    ring_until: float = 0.0
+    deadline: float | None = None
+    pressed_at: float = float("-inf")
+
+
+Outcome: TypeAlias = tuple[Call, tuple[Action, ...]]
+_change = msgspec.structs.replace
+
+
+# --- Rows. Each is one cell, or a few equal cells, of the table at the end.
+
+
+def _press(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
+    bounced = now - call.pressed_at < limits.bounce_s
+    call = _change(call, pressed_at=now)
+    if bounced:
+        return call, ()
+    until = now + limits.ring_s
+    call = _change(call, number=call.number + 1, offers=0, ring_until=until)
+    return _open(call, reuse=call.standing is not None)
+
+
+def _open(call: Call, *, reuse: bool = False) -> Outcome:
+    call = _change(
+        call,
+        state=State.OFFERING,
+        peer=call.peer + 1,
+        offers=call.offers + 1,
+        offer=None,
+        preview=False,
+        deadline=call.ring_until,
+    )
+    return call, (OpenPeer(call.peer, reuse, again=call.offers > 1), Show(State.OFFERING))
+
+
+def _press_again(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
+    """The offer stands already; only the visitor is told again."""
+    bounced = now - call.pressed_at < limits.bounce_s
+    return _change(call, pressed_at=now), () if bounced else (Show(call.state),)
+
+
+def _offer_ready(call: Call, event: OfferReady, now: float, limits: Limits) -> Outcome:
+    call = _change(call, state=State.RINGING, offer=event.sdp)
+    call, sending = _send_offer(call)
+    return call, (*sending, Show(State.RINGING))
+
+
+def _send_offer(call: Call) -> Outcome:
+    """Sends the offer in force unless there is no line, or it lies in the server's queue already.
+
+    It joins first, since some servers forget a participant when its older socket closes.
+    """
+    if not call.line or call.offer is None:
+        return call, ()
+    if call.offer == call.standing and not call.replaces_offers:
+        return call, ()
+    return _change(call, standing=call.offer), (Join(), SendOffer(call.offer))
+
+
+def _offer_returned(call: Call, event: OfferReturned, now: float, limits: Limits) -> Outcome:
+    """Our own joining emptied the queue that our offer was in. Joining again would repeat that."""
+    if event.sdp != call.standing:
+        return call, ()
+    if call.state is not State.RINGING or event.sdp != call.offer:
+        return _change(call, standing=None), ()
+    return call, (SendOffer(event.sdp),)
+
+
+def _answer(call: Call, event: AnswerReceived, now: float, limits: Limits) -> Outcome:
+    if call.offer is None or call.standing != call.offer or not sdp.answers(call.offer, event.sdp):
+        return call, ()
+    call = _change(
+        call,
+        state=State.CONNECTING,
+        standing=None,
+        preview=sdp.has_control(event.sdp),
+        deadline=now + limits.connect_s,
+    )
+    return call, (AcceptAnswer(call.peer, event.sdp), Show(State.CONNECTING))
+
+
+def _answer_too_late(call: Call, event: AnswerReceived, now: float, limits: Limits) -> Outcome:
+    """Somebody took the standing offer out of the queue, so it cannot be used again."""
+    if call.standing is not None and sdp.answers(call.standing, event.sdp):
+        call = _change(call, standing=None)
+    return call, ()
+
+
+def _candidate(call: Call, event: CandidateReceived, now: float, limits: Limits) -> Outcome:
+    candidate = event.candidate
+    if call.offer is None or not candidate.candidate:
+        return call, ()
+    if candidate.sdpMid is not None and candidate.sdpMid not in sdp.mids(call.offer):
+        return call, ()
+    return call, (AddCandidate(call.peer, candidate),)
+
+
+def _connected(call: Call, _: Connected, now: float, limits: Limits) -> Outcome:
+    if not call.preview:
+        return _talk(call, now, limits)
+    until = max(call.ring_until, now + DECIDE_S)
+    return _change(call, state=State.RINGING, deadline=until), (Show(State.RINGING),)
+
+
+def _accepted(call: Call, _: Accepted, now: float, limits: Limits) -> Outcome:
+    return _talk(call, now, limits)
+
+
+def _talk(call: Call, now: float, limits: Limits) -> Outcome:
+    call = _change(call, state=State.TALKING, deadline=now + limits.talk_s)
+    return call, (Show(State.TALKING),)
+
+
+def _lost_early(
+    call: Call, _: PeerClosed | PeerFailed | DeadlinePassed, now: float, limits: Limits
+) -> Outcome:
+    """The page went away before a person answered. The visitor is still there: ring on."""
+    if now >= call.ring_until or call.offers >= MAX_OFFERS:
+        return _end(call, Reason.NO_ANSWER if call.preview else Reason.FAILED)
+    closing = ClosePeer(call.peer, Reason.FAILED)
+    call, opening = _open(_change(call, standing=_still_held(call)))
+    return call, (closing, *opening)
+
+
+def _still_held(call: Call) -> str | None:
+    """What lies in the server's queue once the offer in force is given up without a `leave`."""
+    return None if call.replaces_offers else call.standing
+
+
+def _ring_deadline(call: Call, _: DeadlinePassed, now: float, limits: Limits) -> Outcome:
+    sent = call.offer is None or call.standing == call.offer or call.preview
+    return _end(call, Reason.NO_ANSWER if sent else Reason.OFFLINE)
+
+
+def _ends(reason: Reason) -> Callable[[Call, Event, float, Limits], Outcome]:
+    """A row that ends the call for `reason`."""
+
+    def row(call: Call, event: Event, now: float, limits: Limits) -> Outcome:
+        return _end(call, reason)
+
+    return row
+
+
+def _end(call: Call, reason: Reason) -> Outcome:
+    """Closes the connection, leaves the room and joins again for the next call."""
+    keep = call.standing is not None and call.standing == call.offer and not call.replaces_offers
+    closing = ClosePeer(call.peer, reason, keep)
+    state = State.IDLE if call.line else State.OFFLINE
+    call = _change(call, state=state, offer=None, preview=False, deadline=None)
+    leaving: tuple[Action, ...] = ()
+    if call.line:
+        call = _change(call, standing=_still_held(call))
+        leaving = (Leave(), Join())
+    return call, (closing, *leaving, Show(state, reason))
+
+
+def _stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:
+    closing = () if call.deadline is None else (ClosePeer(call.peer, Reason.STOPPED),)
+    leaving = (Leave(),) if call.line else ()
+    call = _change(call, state=State.OFFLINE, line=False, offer=None, standing=None, deadline=None)
+    return call, (*closing, *leaving, Show(State.OFFLINE))
+
+
+def _line_up(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
+    """Between calls: start clean, so drop what the server may still hold of a call that is over."""
+    leaving = () if call.standing is None else (Leave(),)
+    call = _change(
+        call,
+        state=State.IDLE,
+        line=True,
+        replaces_offers=event.replaces_offers,
+        standing=None,
+    )
+    return call, (*leaving, Join(), Show(State.IDLE))
+
+
+def _line_up_in_call(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
+    call = _change(call, line=True, replaces_offers=event.replaces_offers)
+    if call.state is State.RINGING and not call.preview:
+        call, sending = _send_offer(call)
+        return call, sending or (Join(),)
+    return call, (Join(),)
+
+
+def _line_down(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
+    """The server may have restarted with an empty queue: nothing stands there for certain."""
+    call = _change(call, state=State.OFFLINE, line=False, standing=None)
+    return call, (Show(State.OFFLINE),)
+
+
+def _line_down_in_call(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
+    return _change(call, line=False), ()
+
+
+Row: TypeAlias = Callable[[Call, Event, float, Limits], Outcome]
+_E = TypeVar("_E")
+
+
+def _rows(
+    event: type[_E], **rows: Callable[[Call, _E, float, Limits], Outcome]
+) -> dict[tuple[State, type], Row]:
+    """The rows of one event; states are written in lower case, and those left out ignore it."""
+    return {(State[name.upper()], event): row for name, row in rows.items()}  # type: ignore[misc]
+
+
+_hung_up, _gone, _failed = _ends(Reason.HUNG_UP), _ends(Reason.PAGE_GONE), _ends(Reason.FAILED)
+_declined, _too_long = _ends(Reason.DECLINED), _ends(Reason.TOO_LONG)
+
+# fmt: off
+TABLE: dict[tuple[State, type], Row] = {
+    **_rows(Pressed, offline=_press, idle=_press, offering=_press_again, ringing=_press_again,
+            connecting=_press_again, talking=_press_again),
+    **_rows(OfferReady, offering=_offer_ready),
+    **_rows(AnswerReceived, offline=_answer_too_late, idle=_answer_too_late,
+            offering=_answer_too_late, ringing=_answer),
+    **_rows(CandidateReceived, ringing=_candidate, connecting=_candidate, talking=_candidate),
+    **_rows(Connected, connecting=_connected),
+    **_rows(Accepted, ringing=_accepted, connecting=_accepted),
+    **_rows(Declined, ringing=_declined, connecting=_declined, talking=_hung_up),
+    **_rows(HungUp, ringing=_declined, connecting=_declined, talking=_hung_up),
+    **_rows(PeerClosed, offering=_failed, ringing=_lost_early, connecting=_lost_early,
+            talking=_gone),
+    **_rows(PeerFailed, offering=_failed, ringing=_lost_early, connecting=_lost_early,
+            talking=_failed),
+    **_rows(DeadlinePassed, offering=_failed, ringing=_ring_deadline, connecting=_lost_early,
+            talking=_too_long),
+    **_rows(HangUp, offering=_hung_up, ringing=_hung_up, connecting=_hung_up, talking=_hung_up),
+    **_rows(OfferReturned, offline=_offer_returned, idle=_offer_returned,
+            offering=_offer_returned, ringing=_offer_returned, connecting=_offer_returned,
+            talking=_offer_returned),
+    **_rows(LineUp, offline=_line_up, idle=_line_up, offering=_line_up_in_call,
+            ringing=_line_up_in_call, connecting=_line_up_in_call, talking=_line_up_in_call),
+    **_rows(LineDown, offline=_line_down, idle=_line_down, offering=_line_down_in_call,
+            ringing=_line_down_in_call, connecting=_line_down_in_call,
+            talking=_line_down_in_call),
+    **_rows(Stop, offline=_stop, idle=_stop, offering=_stop, ringing=_stop, connecting=_stop,
+            talking=_stop),
+}
+# fmt: on
+
+
+def step(call: Call, event: Event, now: float, limits: Limits) -> Outcome:
+    """One event at `now` (seconds on any steady clock): the next value and what to do.
+
+    `Call.deadline` says when to come back with `DeadlinePassed`.
+    """
+    if getattr(event, "peer", call.peer) != call.peer:
+        return call, ()
+    row = TABLE.get((call.state, type(event)))
+    return (call, ()) if row is None else row(call, event, now, limits)

@@ -1,0 +1,77 @@
+"""What the call needs to know of an SDP, and the two marks that it leaves there. Pure text work.
+
+Both marks are ordinary SDP (RFC 8866) that peers who know nothing of them pass over:
+
+- the **media identification tags** (`a=mid`, RFC 5888) of an offer carry the number of its
+  connection. An answer must repeat them, and candidates name them, so an answer or candidate that
+  was meant for an earlier offer, held back by some server, is recognised.
+- the session-level attribute `a=x-homecall:1`. In an offer: a data channel with id 0 is set up on
+  both sides without being announced (RFC 8832, section 4: negotiated out of band). In an answer:
+  the page uses it, and will tell on it when a person answers.
+"""
+
+from __future__ import annotations
+
+import re
+
+CONTROL_ATTRIBUTE = "a=x-homecall:1"
+CONTROL_CHANNEL_ID = 0
+
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
+_MEDIA = re.compile(r"^m=(\S+) (\d+)", re.MULTILINE)
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def mids(sdp: str) -> list[str]:
+    """The media identification tags in the order of the media sections."""
+    return _MID.findall(sdp)
+
+
+def tag_offer(sdp: str, number: int) -> str:
+    """The offer with tags that carry `number`, and with the control attribute.
+
+    Tags travel in every RTP packet (RFC 8843, section 15), so they are kept at three characters:
+    two for the number, modulo 1296, and one for the media section's index.
+    """
+    token = _DIGITS[number // 36 % 36] + _DIGITS[number % 36]
+    tags = {mid: f"{token}{index}" for index, mid in enumerate(mids(sdp))}
+    lines = [_retag(line, tags) for line in sdp.splitlines()]
+    return mark_control("\r\n".join(lines) + "\r\n")
+
+
+def _retag(line: str, tags: dict[str, str]) -> str:
+    if line.startswith("a=mid:"):
+        return "a=mid:" + tags[line[6:].strip()]
+    if line.startswith("a=group:BUNDLE"):
+        return " ".join(["a=group:BUNDLE", *(tags[mid] for mid in line.split()[1:])])
+    return line
+
+
+def mark_control(sdp: str) -> str:
+    """The SDP with the control attribute at the end of its session level."""
+    session, media, rest = sdp.partition("\r\nm=")
+    return f"{session}\r\n{CONTROL_ATTRIBUTE}{media}{rest}"
+
+
+def has_control(sdp: str) -> bool:
+    """Whether the sender of this SDP uses the control channel."""
+    session, _, _ = sdp.partition("\nm=")
+    return CONTROL_ATTRIBUTE in session.splitlines()
+
+
+def answers(offer: str, answer: str) -> bool:
+    """Whether `answer` is an answer to just this `offer`.
+
+    It is when its media sections are the offer's, in order (RFC 3264, section 6) and with the
+    offer's tags; a section that it rejects (port 0) may go without a tag (RFC 9429, section 5.3.1).
+    """
+    offered = [kind for kind, _ in _MEDIA.findall(offer)]
+    answered = _MEDIA.findall(answer)
+    accepted = sum(port != "0" for _, port in answered)
+    tags = mids(answer)
+    return (
+        offered == [kind for kind, _ in answered]
+        and accepted > 0
+        and accepted <= len(tags)
+        and set(tags) <= set(mids(offer))
+    )

@@ -1,0 +1,110 @@
+"""The whole thing on one machine: a signaling server, a door without hardware, and the link."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from . import control
+from .errors import HomeCallError
+
+START_S = 20.0
+"""Seconds that the door may take to start and to join."""
+
+
+def run(port: int, ring_every: float | None, camera: str | None, microphone: str | None) -> None:
+    """Shows the demo until the person at the keyboard has seen enough.
+
+    Raises:
+        HomeCallError: the server or the door does not start.
+    """
+    room = str(uuid.uuid4())
+    with tempfile.TemporaryDirectory(prefix="homecall-demo-") as folder:
+        heard = Path(folder) / "heard.wav"
+        socket = Path(folder) / "control.sock"
+        door = ["--server", f"ws://localhost:{port}/signal", "--room", room, "--fake"]
+        door += ["--control", str(socket), "--speaker-file", str(heard)]
+        door += [f"--{part}-file={file}" for part, file in _files(camera, microphone)]
+        with _process("serve", "--port", str(port)) as server, _process("run", *door) as daemon:
+            _wait_until_joined(socket, server, daemon)
+            _explain(f"http://localhost:{port}/?room={room}", heard, ring_every)
+            with contextlib.suppress(KeyboardInterrupt):
+                _ring_until_done(socket, ring_every, server, daemon)
+
+
+def _files(camera: str | None, microphone: str | None) -> Iterator[tuple[str, str]]:
+    if camera:
+        yield "camera", str(Path(camera).resolve())
+    if microphone:
+        yield "microphone", str(Path(microphone).resolve())
+
+
+@contextlib.contextmanager
+def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One of our own commands, ended in good order at the end of the block."""
+    command = [sys.executable, "-m", "homecall_pi", *arguments, "--log-level", "warning"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _wait_until_joined(socket: Path, *processes: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline:
+        _check(*processes)
+        with contextlib.suppress(HomeCallError):
+            if control.ask(socket, "status").line == "up":
+                return
+        time.sleep(0.1)
+    raise HomeCallError("the door did not reach the server; see the messages above")
+
+
+def _check(*processes: subprocess.Popen[bytes]) -> None:
+    if any(process.poll() is not None for process in processes):
+        raise HomeCallError("the demo cannot go on; see the message above for what to do")
+
+
+def _explain(link: str, heard: Path, ring_every: float | None) -> None:
+    click.echo(f"\nThe family's page:  {link}\n")
+    click.echo("Open it in a browser on this machine, give a name, and keep the page open.")
+    click.echo(f"What you say in a call is recorded to {heard} while the demo runs.")
+    how = f"The door rings every {ring_every:g} s." if ring_every else "Enter rings the door."
+    click.echo(f"{how} Ctrl-C ends the demo.\n")
+
+
+def _ring_until_done(
+    socket: Path, ring_every: float | None, *processes: subprocess.Popen[bytes]
+) -> None:
+    entered = threading.Event()
+    ended = threading.Event()
+    if ring_every is None:
+        threading.Thread(target=_read_keyboard, args=(entered, ended), daemon=True).start()
+    next_ring = time.monotonic()
+    while not ended.is_set():
+        _check(*processes)
+        due = ring_every is not None and time.monotonic() >= next_ring
+        if due or entered.wait(0.2):
+            entered.clear()
+            next_ring = time.monotonic() + (ring_every or 0)
+            click.echo(f"Ding-dong! The door is {control.ask(socket, 'ring').state}.")
+
+
+def _read_keyboard(entered: threading.Event, ended: threading.Event) -> None:
+    for _ in sys.stdin:
+        entered.set()
+    ended.set()

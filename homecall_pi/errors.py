@@ -1,0 +1,22 @@
+"""Errors, sorted by who must act.
+
+An `OperatorError` can only be mended by a person: the program says what is wrong and how to cure
+it, and exits with a code that tells the service manager not to restart. Everything else is the
+program's own business: it is logged once and retried.
+"""
+
+from __future__ import annotations
+
+
+class HomeCallError(Exception):
+    """Base of all errors that the program raises on purpose."""
+
+
+class OperatorError(HomeCallError):
+    """Only a person can mend this. The message names the fault and the cure."""
+
+    exit_code = 78  # EX_CONFIG of sysexits.h
+
+
+class HardwareError(HomeCallError):
+    """A part of the door (camera, microphone, …) does not work. It costs its function only."""

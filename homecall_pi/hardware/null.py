@@ -1,0 +1,57 @@
+"""Parts that are not there. A door without them still does the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..core.call import Show
+from ..core.ports import AccessUnit
+
+
+class NullPanel:
+    """No button: presses come over the control socket."""
+
+    def start(self, on_press: Callable[[], None]) -> None:
+        """Reports nothing."""
+
+    def show(self, show: Show) -> None:
+        """Shows nothing."""
+
+    def stop(self) -> None:
+        """Has nothing to stop."""
+
+
+class NullCamera:
+    """No camera: the page gets no picture."""
+
+    def start(self, sink: Callable[[AccessUnit], None]) -> None:
+        """Delivers nothing."""
+
+    def force_key_frame(self) -> None:
+        """Has no picture to make a key frame of."""
+
+    def stop(self) -> None:
+        """Has nothing to stop."""
+
+
+class NullMicrophone:
+    """No microphone: the page hears nothing."""
+
+    def start(self, sink: Callable[[bytes], None]) -> None:
+        """Delivers nothing."""
+
+    def stop(self) -> None:
+        """Has nothing to stop."""
+
+
+class NullSpeaker:
+    """No loudspeaker: nobody at the door hears the family."""
+
+    def start(self) -> None:
+        """Opens nothing."""
+
+    def play(self, block: bytes) -> None:
+        """Drops the block."""
+
+    def stop(self) -> None:
+        """Has nothing to stop."""

@@ -1,0 +1,174 @@
+"""The device's line to the signaling server: one WebSocket that comes back by itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from collections.abc import Callable
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from ..core import backoff
+from ..core.call import (
+    AnswerReceived,
+    CandidateReceived,
+    Event,
+    LineDown,
+    LineUp,
+    OfferReturned,
+)
+from ..core.messages import (
+    Answer,
+    BadMessage,
+    Candidate,
+    Error,
+    Join,
+    Message,
+    Offer,
+    decode,
+    encode,
+)
+from .promises import HEADER, REPLACES_OFFERS
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 10.0
+"""Seconds that connecting may take."""
+PING_S = 10.0
+"""Seconds between pings, and seconds that the answer to one may take."""
+REJOIN_S = 20.0
+"""Seconds of silence after which the device joins again: some servers forget a participant when
+an older socket of the same name closes at last."""
+HELD_S = 10.0
+"""Seconds after which a line counts as one that held, and the backoff starts anew."""
+FLUSH_S = 0.5
+"""Seconds that the last messages may take to leave."""
+MAX_FRAME_BYTES = 1024 * 1024
+"""Largest frame accepted from a server; a larger one costs the line."""
+MAX_WAITING = 64
+"""Messages that may wait to be sent. A line that moves nothing for so long is dropped."""
+
+
+class Line:
+    """Keeps a connection to the signaling server `url`, for ever.
+
+    Messages of the room come out of `emit` as events, as do the line's ups and downs.
+    """
+
+    def __init__(self, url: str, registration: Join, emit: Callable[[Event], None]) -> None:
+        self._url = url
+        self._registration = registration
+        self._emit = emit
+        self._outbox: asyncio.Queue[Message] | None = None
+        self._connection: ClientConnection | None = None
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Connects, serves, and connects again."""
+        waits = backoff.delays(random.uniform)
+        while True:
+            if await self._serve_once():
+                waits = backoff.delays(random.uniform)
+                self._told.clear()
+            await asyncio.sleep(next(waits))
+
+    def send(self, message: Message) -> None:
+        """Sends `message`, or drops it when the line is down: the call knows, and sends again."""
+        if self._outbox is None or self._connection is None:
+            return
+        try:
+            self._outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("the line to the server moves nothing; dropping it")
+            self._connection.transport.abort()
+
+    async def flush(self) -> None:
+        """Waits for the last messages to leave."""
+        if self._outbox is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    await self._outbox.join()
+
+    async def _serve_once(self) -> bool:
+        """One connection from start to end. Returns whether it held."""
+        try:
+            connection = await connect(
+                self._url,
+                compression=None,
+                open_timeout=OPEN_S,
+                ping_interval=PING_S,
+                ping_timeout=PING_S,
+                close_timeout=1.0,
+                max_size=MAX_FRAME_BYTES,
+                max_queue=16,
+            )
+        except (OSError, InvalidHandshake, TimeoutError, EOFError) as error:
+            self._warn_once(f"the signaling server is not reached: {_cause(error)}; trying again")
+            return False
+        since = asyncio.get_running_loop().time()
+        async with connection:
+            await self._serve(connection)
+        return asyncio.get_running_loop().time() - since > HELD_S
+
+    async def _serve(self, connection: ClientConnection) -> None:
+        headers = connection.response.headers if connection.response else {}
+        outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING)
+        self._connection, self._outbox = connection, outbox
+        writer = asyncio.create_task(self._write(connection, outbox))
+        log.info("line to the signaling server is up")
+        self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
+        try:
+            async for frame in connection:
+                self._receive(frame)
+                await asyncio.sleep(0)  # lets the call take the event before the next comes
+        except ConnectionClosed:
+            pass
+        finally:
+            writer.cancel()
+            self._connection = self._outbox = None
+            self._emit(LineDown())
+        log.warning("line to the signaling server is lost (%s)", connection.close_code)
+
+    async def _write(self, connection: ClientConnection, outbox: asyncio.Queue[Message]) -> None:
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await connection.send(encode(await self._next(outbox)))
+                with contextlib.suppress(ValueError):  # a repeated join was never in the outbox
+                    outbox.task_done()
+
+    async def _next(self, outbox: asyncio.Queue[Message]) -> Message:
+        try:
+            async with asyncio.timeout(REJOIN_S):
+                return await outbox.get()
+        except TimeoutError:
+            return self._registration
+
+    def _receive(self, frame: str | bytes) -> None:
+        try:
+            message = decode(frame)
+        except BadMessage as error:
+            self._warn_once(f"the server sent what is no message: {error}")
+            return
+        match message:
+            case Answer(sdp=sdp):
+                self._emit(AnswerReceived(sdp))
+            case Candidate(candidate=candidate):
+                self._emit(CandidateReceived(candidate))
+            case Offer(sender=sender, sdp=sdp) if sender == self._registration.user:
+                self._emit(OfferReturned(sdp))
+            case Error(message=text):
+                self._warn_once(f"the server says: {text[:200]}")
+
+    def _warn_once(self, text: str) -> None:
+        """Logs each trouble once until a line holds again."""
+        if text not in self._told and len(self._told) < MAX_WAITING:
+            self._told.add(text)
+            log.warning("%s", text)
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the address, which may be in a message of the network's."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,1 @@
+"""The media connection of a call, on aiortc."""

@@ -1,0 +1,232 @@
+"""One connection to one page, from gathering its candidates to closing it. It owns its tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import msgspec
+from aiortc import (
+    MediaStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.sdp import candidate_from_sdp
+
+from ..core import sdp
+from ..core.call import (
+    Accepted,
+    Connected,
+    Declined,
+    Event,
+    HungUp,
+    OfferReady,
+    PeerClosed,
+    PeerFailed,
+    Reason,
+)
+from ..core.messages import IceCandidate
+from ..core.ports import Door
+from . import hooks
+from .tracks import CameraTrack, Level, MicrophoneTrack, play
+
+log = logging.getLogger(__name__)
+
+MAX_CANDIDATES = 100
+"""Remote candidates tried per connection. Browsers send about a dozen."""
+FAREWELL_S = 0.2
+"""Seconds that the page's last message may take to leave."""
+
+_TOLD: dict[str, Callable[[int], Event]] = {
+    "answered": Accepted,
+    "declined": Declined,
+    "hung-up": HungUp,
+}
+
+
+class Told(msgspec.Struct):
+    """A message on the control channel."""
+
+    type: str
+
+
+class Peer:
+    """A connection that offers the door's camera and microphone and plays the page's sound.
+
+    Make it with `gather`, ahead of need: until `begin` it has sockets, but no media.
+    """
+
+    def __init__(self, door: Door, ice_servers: Sequence[RTCIceServer]) -> None:
+        self.offer = ""
+        self.used = False
+        self._door = door
+        self._number = 0
+        self._emit: Callable[[Event], None] = lambda _: None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._early: list[IceCandidate] | None = []
+        self._candidates = 0
+        self.level = Level()
+        self.camera = CameraTrack(door.camera.force_key_frame)
+        self._microphone = MicrophoneTrack()
+        self._pc = RTCPeerConnection(
+            RTCConfiguration(list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+        )
+        self._channel = self._set_up()
+
+    def _set_up(self) -> RTCDataChannel:
+        """Audio, then video, then the control channel: pages refuse another order later on."""
+        self._pc.addTransceiver(self._microphone, direction="sendrecv")
+        video = self._pc.addTransceiver(self.camera, direction="sendonly")
+        video.setCodecPreferences(_video_codecs())
+        hooks.on_key_frame_request(video.sender, self._door.camera.force_key_frame)
+        self._pc.on("track", self._on_track)
+        self._pc.on("connectionstatechange", self._on_connection_state)
+        channel = self._pc.createDataChannel("homecall", negotiated=True, id=sdp.CONTROL_CHANNEL_ID)
+        channel.on("message", self._on_message)
+        return channel
+
+    async def gather(self, serial: int) -> None:
+        """Gathers candidates and writes the offer, its tags carrying `serial`."""
+        offer = await self._pc.createOffer()
+        tagged = RTCSessionDescription(sdp.tag_offer(offer.sdp, serial), "offer")
+        await self._pc.setLocalDescription(tagged)
+        # aiortc writes the description anew and keeps the tags, not the unknown attribute.
+        self.offer = sdp.mark_control(self._pc.localDescription.sdp)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can still be offered."""
+        return bool(self.offer) and self._pc.signalingState == "have-local-offer"
+
+    def begin(self, number: int, emit: Callable[[Event], None]) -> None:
+        """Serves the call as connection `number`: parts go on, events go to `emit`."""
+        self._number, self._emit = number, emit
+        self._door.camera.start(self.camera.put)
+        self._door.microphone.start(self._microphone.put)
+        emit(OfferReady(number, self.offer))
+
+    def accept(self, answer: str) -> None:
+        """Connects to the page that answered."""
+        self._spawn(self._accept(answer))
+
+    def add_candidate(self, candidate: IceCandidate) -> None:
+        """Tries one more address of the page; those that came before the answer wait for it."""
+        self._candidates += 1
+        if self._candidates > MAX_CANDIDATES:
+            return
+        if self._early is not None:
+            self._early.append(candidate)
+        else:
+            self._spawn(self._try(candidate))
+
+    def rest(self) -> None:
+        """Takes the parts off, but keeps the offer good."""
+        self._emit = lambda _: None
+        self._door.camera.stop()
+        self._door.microphone.stop()
+        self._door.speaker.stop()
+
+    async def close(self, reason: Reason | None = None) -> None:
+        """Tells the page why, if it listens, and closes everything."""
+        if self._number:
+            self.rest()
+        if reason is not None:
+            await self._say_farewell(reason)
+        for task in self._tasks:
+            task.cancel()
+        await self._pc.close()
+
+    async def _say_farewell(self, reason: Reason) -> None:
+        if self._channel.readyState != "open":
+            return
+        self._channel.send(msgspec.json.encode({"type": "ended", "reason": reason.value}).decode())
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                while self._channel.bufferedAmount > 0:  # noqa: ASYNC110 - it has no event
+                    await asyncio.sleep(0.005)
+        except TimeoutError:
+            log.debug("the page was not told why the call ended")
+
+    async def _accept(self, answer: str) -> None:
+        # Candidates inside the answer are tried like those that trickle in: resolving a `.local`
+        # name takes up to a second, and would hold up the rest.
+        text, candidates = _split_candidates(answer)
+        await self._pc.setRemoteDescription(RTCSessionDescription(text, "answer"))
+        early, self._early = self._early or [], None
+        for candidate in (*candidates, *early):
+            self._spawn(self._try(candidate))
+
+    async def _try(self, init: IceCandidate) -> None:
+        try:
+            candidate = candidate_from_sdp(init.candidate.removeprefix("candidate:"))
+            candidate.sdpMid = init.sdpMid
+            candidate.sdpMLineIndex = init.sdpMLineIndex
+            await self._pc.addIceCandidate(candidate)
+        except (ValueError, AssertionError, IndexError, OSError) as error:
+            log.debug("a candidate is of no use: %r", error)
+
+    def _on_track(self, track: MediaStreamTrack) -> None:
+        if track.kind == "audio":
+            self._door.speaker.start()
+            self._spawn(play(track, self._door.speaker, self.level))
+
+    def _on_connection_state(self) -> None:
+        state = self._pc.connectionState
+        log.debug("connection %d: %s", self._number, state)
+        if state == "connected":
+            self._emit(Connected(self._number))
+        elif state == "failed":
+            self._emit(PeerFailed(self._number))
+        elif state == "closed":
+            self._emit(PeerClosed(self._number))
+
+    def _on_message(self, message: str | bytes) -> None:
+        try:
+            event = _TOLD[msgspec.json.decode(message, type=Told).type]
+        except (msgspec.MsgspecError, KeyError):
+            log.debug("the page said something unknown on the control channel")
+        else:
+            self._emit(event(self._number))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guard(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as error:  # whatever a page's SDP or packets provoke costs its call alone
+            log.warning("the connection to the page broke: %r", error)
+            log.debug("where it broke", exc_info=True)
+            self._emit(PeerFailed(self._number))
+
+
+def _video_codecs() -> list[Any]:
+    """H.264, as the camera delivers it, and retransmission (RFC 4588)."""
+    wanted = {"video/h264", "video/rtx"}
+    codecs = RTCRtpSender.getCapabilities("video").codecs
+    return [codec for codec in codecs if codec.mimeType.lower() in wanted]
+
+
+def _split_candidates(answer: str) -> tuple[str, list[IceCandidate]]:
+    """The answer without its candidates, and those of its first media section.
+
+    All sections share one transport (BUNDLE), so the others' candidates are the same.
+    """
+    lines = answer.splitlines()
+    text = "\r\n".join(line for line in lines if not _about_candidates(line)) + "\r\n"
+    first_section = answer.split("\nm=")[1] if "\nm=" in answer else ""
+    found = [line[2:] for line in first_section.splitlines() if line.startswith("a=candidate:")]
+    return text, [IceCandidate(line, sdpMLineIndex=0) for line in found]
+
+
+def _about_candidates(line: str) -> bool:
+    return line.startswith(("a=candidate:", "a=end-of-candidates"))

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Sourced by the other scripts, from the project's root: brings in what they need, once.
+
+VENV=$PWD/.venv
+
+say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
+die() {
+  printf '%s: %s\n' "${0##*/}" "$*" >&2
+  exit 1
+}
+
+# apt_install PACKAGE...: installs Debian packages, as root or through sudo.
+apt_install() {
+  command -v apt-get >/dev/null || die "install these by hand, there is no apt-get here: $*"
+  local root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null || die "run this as root once, it has to install: $*"
+    root=(sudo)
+  fi
+  say "installing $*"
+  "${root[@]}" apt-get update -qq
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# need COMMAND PACKAGE...: makes sure that COMMAND is there.
+need() {
+  command -v "$1" >/dev/null || apt_install "${@:2}"
+}
+
+# set_up_venv EXTRA: a virtual environment with the project, editable, and its EXTRA ("" or "dev").
+set_up_venv() {
+  local extra=$1 wanted
+  need python3 python3
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "Python 3.11 or newer is needed, this is $(python3 --version)"
+  wanted="$(python3 -c 'import sys; print(sys.executable, sys.version)') $(sha256sum pyproject.toml)"
+  if [ "$(cat "$VENV/wanted$extra" 2>/dev/null)" = "$wanted" ]; then return; fi
+  say "setting up the virtual environment .venv"
+  python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
+  python3 -m venv "$VENV"
+  "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e ".${extra:+[$extra]}"
+  echo "$wanted" >"$VENV/wanted$extra"
+}
+
+# set_up_browser: Chromium, with a font for the page's signs.
+set_up_browser() {
+  need chromium chromium fonts-dejavu-core fonts-noto-color-emoji
+}
