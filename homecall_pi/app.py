@@ -88,6 +88,7 @@ class App:
             frames_sent=self._peers.frames_sent,
             audio_samples=self._peers.audio_samples,
             audio_dbfs=self._peers.audio_dbfs,
+            tasks=len(asyncio.all_tasks()),
         )
 
 

@@ -39,8 +39,9 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
     config = _load(config_path, fake, flags)
     import uvloop
 
-    from . import app, log
+    from . import app, log, memory
 
+    memory.give_back_early()
     log.set_up(config.log.level)
     uvloop.run(app.run(config))
 
@@ -132,14 +133,14 @@ def _without_none(value: Any) -> Any:
     """TOML has no null: keys that are not set are left out."""
     if isinstance(value, dict):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
-    return [_without_none(inner) for inner in value] if isinstance(value, list) else value
+    return [_without_none(inner) for inner in value] if isinstance(value, (list, tuple)) else value
 
 
 def _load(path: Path | None, fake: bool, flags: dict[str, Any]) -> Config:
     given = overrides(flags)
     if fake:
         for part in ("camera", "microphone", "speaker"):
-            given.setdefault(part, {})["source"] = "fake"
+            given.setdefault(part, {}).setdefault("source", "fake")
     return load(path, given)
 
 
@@ -152,7 +153,7 @@ def _ask(path: Path | None, command: Any) -> Any:
 def main() -> NoReturn:
     """Runs the command line; errors that a person can mend become one line and an exit code."""
     try:
-        cli(standalone_mode=True)
+        cli(prog_name="homecall-pi")
     except OperatorError as error:
         click.echo(f"homecall-pi: {error}", err=True)
         sys.exit(error.exit_code)

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -22,7 +22,8 @@ from .errors import OperatorError
 
 DEFAULT_PATH = Path("/etc/homecall-pi/config.toml")
 
-_Seconds = Annotated[float, Meta(gt=0)]
+_ICE_URL = r"^(stun|turn)s?:[\w.-]+(:\d{1,5})?(\?transport=(udp|tcp))?$"
+"""RFC 7064 and RFC 7065, without what aiortc does not know: IPv6 literals."""
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -80,7 +81,7 @@ class SpeakerConfig(_Section, frozen=True):
 class IceServer(_Section, frozen=True):
     """One STUN or TURN server, as in the browsers' RTCIceServer."""
 
-    urls: tuple[Annotated[str, Meta(pattern="^(stun|turn)s?:.+")], ...]
+    urls: tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...]
     username: str | None = None
     credential: str | None = None
 
@@ -182,12 +183,14 @@ def _explain(error: str) -> str:
     if unknown := re.search("unknown field `(.+)`", text):
         key = f"{section}.{unknown[1]}".lstrip(".")
         return f"{key}: no such key; the keys there are: {', '.join(_keys(section))}"
-    return f"{section}: {text[:1].lower()}{text[1:]}; see `homecall-pi run --help` for its meaning"
+    return f"{section}: {text[:1].lower()}{text[1:]}; see `homecall-pi config --help`"
 
 
-def _keys(section: str) -> list[str]:
-    struct = type(getattr(Config(), section)) if section in Config.__struct_fields__ else Config
-    return list(struct.__struct_fields__)
+def _keys(section: str) -> tuple[str, ...]:
+    if section.startswith("ice.servers"):
+        return IceServer.__struct_fields__
+    struct: msgspec.Struct = getattr(Config(), section) if section else Config()
+    return struct.__struct_fields__
 
 
 def require_server(config: Config) -> str:
@@ -198,15 +201,30 @@ def require_server(config: Config) -> str:
     """
     if not config.server:
         raise OperatorError("server: is not set; give --server wss://HOST/signal")
-    url = urlsplit(config.server)
-    if url.scheme not in {"ws", "wss"} or not url.hostname:
+    url = _split(config.server)
+    if url is None:
         raise OperatorError(f"server: {config.server!r} is no address; give wss://HOST/signal")
-    if url.scheme == "ws" and not is_loopback(url.hostname):
+    if url.scheme == "ws" and not is_loopback(url.hostname or ""):
         raise OperatorError(
             "server: ws:// is not encrypted and accepted for this machine alone; "
-            f"give wss://{url.netloc}{url.path or '/signal'}"
+            f"give wss://{url.netloc}{url.path.rstrip('/') or '/signal'}"
+        )
+    if url.path in {"", "/"}:
+        raise OperatorError(
+            f"server: {config.server!r} lacks the path; give {url.scheme}://{url.netloc}/signal"
         )
     return config.server
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of a WebSocket address that can be connected to and shown in a link."""
+    try:
+        url = urlsplit(address)
+        port = url.port
+    except ValueError:
+        return None
+    fits = url.scheme in {"ws", "wss"} and url.hostname and port != 0
+    return None if not fits or url.fragment or "@" in url.netloc else url
 
 
 def require_room(config: Config) -> str:

@@ -53,6 +53,8 @@ class Status(msgspec.Struct, frozen=True):
     """Samples of the family's voice received in the present call, or the last one (48 kHz)."""
     audio_dbfs: float
     """Level of the last second of it, in dB below full scale; -100 is silence."""
+    tasks: int
+    """What the event loop has under way; at rest it is the same after every call."""
 
 
 def default_path() -> Path:
@@ -71,6 +73,7 @@ class ControlServer:
         self._path = path
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._requests: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listens.
@@ -82,7 +85,7 @@ class ControlServer:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._remove_stale()
             self._server = await asyncio.start_unix_server(
-                self._serve, str(self._path), limit=MAX_LINE_BYTES
+                self._take, str(self._path), limit=MAX_LINE_BYTES
             )
             self._path.chmod(0o660)
         except OSError as error:
@@ -92,6 +95,10 @@ class ControlServer:
             ) from None
 
     def _remove_stale(self) -> None:
+        if self._path.exists() and not self._path.is_socket():
+            raise OperatorError(
+                f"{self._path} is no socket; give another place with --control PATH"
+            )
         try:
             _connect(self._path).close()
         except (FileNotFoundError, ConnectionRefusedError):
@@ -103,10 +110,19 @@ class ControlServer:
             )
 
     async def stop(self) -> None:
-        """Listens no more."""
-        if self._server is not None:
-            self._server.close()
-            self._path.unlink(missing_ok=True)
+        """Listens no more; requests under way come to nothing."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._path.unlink(missing_ok=True)
+        for request in self._requests:
+            request.cancel()
+        await asyncio.gather(*self._requests, return_exceptions=True)
+
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -62,7 +62,8 @@ def _flag(key: _Key, name: str, hint: Any) -> Callable[[_F], _F]:
     kind, description = _describe(hint)
     parameter = "__".join(key)
     if kind is bool:
-        return click.option(name, parameter, is_flag=True, default=None, help=description)
+        both = f"{name}/--no-{name.removeprefix('--')}"
+        return click.option(both, parameter, default=None, help=description)
     return click.option(name, parameter, metavar=_metavar(kind), help=description)
 
 
@@ -81,11 +82,16 @@ def _metavar(kind: Any) -> str:
 
 def _value(key: _Key, text: Any, hint: Any) -> Any:
     kind, _ = _describe(hint)
-    if not isinstance(text, str) or kind is str:
+    if not isinstance(text, str):
         return text
     try:
+        text.encode()  # the command line may hold bytes that are no text
+        if kind is str:
+            return text
         if get_origin(kind) is tuple:
             return msgspec.json.decode(text)
         return msgspec.convert(text, kind, strict=False)
-    except msgspec.MsgspecError as error:
-        raise OperatorError(f"command line: {'.'.join(key)}: {error}") from None
+    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
+        raise OperatorError(
+            f"command line: {'.'.join(key)}: {error}; see `homecall-pi config --help`"
+        ) from None

@@ -409,8 +409,7 @@ def _ends(reason: Reason) -> Callable[[Call, Event, float, Limits], Outcome]:
 
 def _end(call: Call, reason: Reason) -> Outcome:
     """Closes the connection, leaves the room and joins again for the next call."""
-    keep = call.standing is not None and call.standing == call.offer and not call.replaces_offers
-    closing = ClosePeer(call.peer, reason, keep)
+    closing = ClosePeer(call.peer, reason, keep=_worth_keeping(call))
     state = State.IDLE if call.line else State.OFFLINE
     call = _change(call, state=state, offer=None, preview=False, deadline=None)
     leaving: tuple[Action, ...] = ()
@@ -418,6 +417,12 @@ def _end(call: Call, reason: Reason) -> Outcome:
         call = _change(call, standing=_still_held(call))
         leaving = (Leave(), Join())
     return call, (closing, *leaving, Show(state, reason))
+
+
+def _worth_keeping(call: Call) -> bool:
+    """Whether the offer in force, or about to be, is the one that lies in a server's queue."""
+    held = _still_held(call)
+    return held is not None and call.offer in {None, held}
 
 
 def _stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:

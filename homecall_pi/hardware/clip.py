@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.filter import Graph
 
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
-from ..errors import OperatorError
+from ..errors import HardwareError, OperatorError
 
 MEDIA = Path(__file__).parent / "media"
+
+_T = TypeVar("_T")
 
 
 def check(path: Path, kind: str) -> None:
@@ -22,10 +26,11 @@ def check(path: Path, kind: str) -> None:
     """
     try:
         with av.open(str(path)) as container:
-            found = any(stream.type == kind for stream in container.streams)
+            streams = [stream for stream in container.streams if stream.type == kind]
+            found = next(container.decode(streams[0]), None) if streams else None
     except (OSError, av.FFmpegError) as error:
         raise OperatorError(f"{path} cannot be played: {error}; give a readable clip") from None
-    if not found:
+    if found is None:
         raise OperatorError(f"{path} has no {kind} in it; give a clip with a {kind} track")
 
 
@@ -34,13 +39,16 @@ def pictures(path: Path, width: int, height: int, fps: int) -> Iterator[av.Video
 
     A clip of another shape fills the picture and loses what stands over.
     """
-    while True:
-        with av.open(str(path)) as container:
-            stream = container.streams.video[0]
-            graph = _picture_graph(stream, width, height, fps)
-            for frame in container.decode(stream):
-                graph.push(frame)
-                yield from _pull(graph)
+    return _endless(lambda: _pictures_once(path, width, height, fps), path)
+
+
+def _pictures_once(path: Path, width: int, height: int, fps: int) -> Iterator[av.VideoFrame]:
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        graph = _picture_graph(stream, width, height, fps)
+        for frame in itertools.chain(container.decode(stream), [None]):
+            graph.push(frame)  # None: the last ones come out
+            yield from _pull(graph)
 
 
 def _picture_graph(stream: av.VideoStream, width: int, height: int, fps: int) -> Graph:
@@ -68,10 +76,28 @@ def _pull(graph: Graph) -> Iterator[av.VideoFrame]:
 
 def blocks(path: Path) -> Iterator[bytes]:
     """Endless blocks of BLOCK_SAMPLES samples."""
+    return _endless(lambda: _blocks_once(path), path)
+
+
+def _blocks_once(path: Path) -> Iterator[bytes]:
     size = 2 * BLOCK_SAMPLES
+    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE, frame_size=BLOCK_SAMPLES)
+    with av.open(str(path)) as container:
+        for frame in itertools.chain(container.decode(audio=0), [None]):
+            for block in resampler.resample(frame):  # None: the last ones come out
+                yield bytes(block.planes[0])[: 2 * block.samples].ljust(size, b"\0")
+
+
+def _endless(once: Callable[[], Iterator[_T]], path: Path) -> Iterator[_T]:
+    """The items again and again.
+
+    Raises:
+        HardwareError: there are none, and the search for the first would never end.
+    """
     while True:
-        resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE, frame_size=BLOCK_SAMPLES)
-        with av.open(str(path)) as container:
-            for frame in container.decode(audio=0):
-                for block in resampler.resample(frame):
-                    yield bytes(block.planes[0])[:size]
+        empty = True
+        for item in once():
+            empty = False
+            yield item
+        if empty:
+            raise HardwareError(f"{path} is too short to be played")

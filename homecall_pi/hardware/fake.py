@@ -18,6 +18,7 @@ from pathlib import Path
 import av
 
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, VIDEO_CLOCK_HZ, AccessUnit
+from ..errors import OperatorError
 from . import clip, clock
 from .mailbox import Mailbox
 
@@ -31,9 +32,16 @@ class Worker:
     """A thread that a part runs while it is on. It is told to stop, and not waited for."""
 
     def __init__(self, name: str, run: Callable[[threading.Event], None]) -> None:
+        self._run = run
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=run, args=(self._stopping,), name=name, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._guard, name=name, daemon=True).start()
+
+    def _guard(self) -> None:
+        try:
+            self._run(self._stopping)
+        except Exception as error:
+            log.warning("the %s stopped: %s", threading.current_thread().name, error)
+            log.debug("where it stopped", exc_info=True)
 
     def stop(self) -> None:
         """Asks the thread to end at its next pause."""
@@ -55,8 +63,7 @@ class FakeCamera:
     def __init__(
         self, path: Path | None, *, width: int, height: int, fps: int, bitrate_bps: int
     ) -> None:
-        self._path = path or clip.MEDIA / "porch.mp4"
-        clip.check(self._path, "video")
+        self._path = _clip(path, "porch.mp4", "video")
         self._size = width, height
         self._fps = fps
         self._bitrate_bps = bitrate_bps
@@ -127,8 +134,7 @@ class FakeMicrophone:
     """A microphone that hears a recording, over and over."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = path or clip.MEDIA / "speech.ogg"
-        clip.check(self._path, "audio")
+        self._path = _clip(path, "speech.ogg", "audio")
         self._worker: Worker | None = None
         self._mailbox: Mailbox[bytes] | None = None
 
@@ -156,6 +162,8 @@ class FakeSpeaker:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        if path is not None:
+            _check_writable(path)
         self._queue: deque[bytes] = deque(maxlen=10)
         self._recording = threading.Lock()
         self._worker: Worker | None = None
@@ -187,6 +195,28 @@ class FakeSpeaker:
             recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
             for _ in ticks(BLOCK_S, stopping):
                 recording.writeframes(_next_block(queue))
+
+
+def _clip(path: Path | None, shipped: str, kind: str) -> Path:
+    """The clip at `path`, checked, or else the shipped one."""
+    if path is None:
+        return clip.MEDIA / shipped
+    clip.check(path, kind)
+    return path
+
+
+def _check_writable(path: Path) -> None:
+    """Makes sure that a recording can be written to `path`.
+
+    Raises:
+        OperatorError: it cannot; the message says what to do.
+    """
+    try:
+        path.open("ab").close()
+    except OSError as error:
+        raise OperatorError(
+            f"{path} cannot be written: {error.strerror}; give a file in a folder of your own"
+        ) from None
 
 
 def _next_block(queue: deque[bytes]) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -26,8 +27,9 @@ class Mailbox(Generic[_T]):
     def post(self, item: _T) -> None:
         """Queues one item. Any thread."""
         self._items.append(item)
-        if self._open and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._drain)
+        if self._open:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: the program ends
+                self._loop.call_soon_threadsafe(self._drain)
 
     def close(self) -> None:
         """Delivers nothing more. The loop's thread."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+import ssl
 from collections.abc import Callable
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from ..core import backoff
 from ..core.call import (
@@ -44,6 +46,8 @@ REJOIN_S = 20.0
 an older socket of the same name closes at last."""
 HELD_S = 10.0
 """Seconds after which a line counts as one that held, and the backoff starts anew."""
+CLOSE_S = 1.0
+"""Seconds that the server may take to close in good order."""
 FLUSH_S = 0.5
 """Seconds that the last messages may take to leave."""
 MAX_FRAME_BYTES = 1024 * 1024
@@ -82,7 +86,7 @@ class Line:
         try:
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
-            log.warning("the line to the server moves nothing; dropping it")
+            self._warn_once("the line to the signaling server moves nothing; dropping it")
             self._connection.transport.abort()
 
     async def flush(self) -> None:
@@ -101,11 +105,11 @@ class Line:
                 open_timeout=OPEN_S,
                 ping_interval=PING_S,
                 ping_timeout=PING_S,
-                close_timeout=1.0,
+                close_timeout=CLOSE_S,
                 max_size=MAX_FRAME_BYTES,
                 max_queue=16,
             )
-        except (OSError, InvalidHandshake, TimeoutError, EOFError) as error:
+        except (OSError, WebSocketException, EOFError, ValueError, ImportError) as error:
             self._warn_once(f"the signaling server is not reached: {_cause(error)}; trying again")
             return False
         since = asyncio.get_running_loop().time()
@@ -118,7 +122,7 @@ class Line:
         outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING)
         self._connection, self._outbox = connection, outbox
         writer = asyncio.create_task(self._write(connection, outbox))
-        log.info("line to the signaling server is up")
+        self._once(logging.INFO, "line to the signaling server is up")
         self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
         try:
             async for frame in connection:
@@ -130,21 +134,19 @@ class Line:
             writer.cancel()
             self._connection = self._outbox = None
             self._emit(LineDown())
-        log.warning("line to the signaling server is lost (%s)", connection.close_code)
+        self._warn_once(f"line to the signaling server is lost ({connection.close_code})")
 
     async def _write(self, connection: ClientConnection, outbox: asyncio.Queue[Message]) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
-                await connection.send(encode(await self._next(outbox)))
-                with contextlib.suppress(ValueError):  # a repeated join was never in the outbox
-                    outbox.task_done()
-
-    async def _next(self, outbox: asyncio.Queue[Message]) -> Message:
-        try:
-            async with asyncio.timeout(REJOIN_S):
-                return await outbox.get()
-        except TimeoutError:
-            return self._registration
+                try:
+                    async with asyncio.timeout(REJOIN_S):
+                        message = await outbox.get()
+                except TimeoutError:
+                    await connection.send(encode(self._registration))
+                    continue
+                await connection.send(encode(message))
+                outbox.task_done()
 
     def _receive(self, frame: str | bytes) -> None:
         try:
@@ -163,12 +165,18 @@ class Line:
                 self._warn_once(f"the server says: {text[:200]}")
 
     def _warn_once(self, text: str) -> None:
-        """Logs each trouble once until a line holds again."""
+        self._once(logging.WARNING, text)
+
+    def _once(self, level: int, text: str) -> None:
+        """Logs each text once until a line has held."""
         if text not in self._told and len(self._told) < MAX_WAITING:
             self._told.add(text)
-            log.warning("%s", text)
+            log.log(level, "%s", text)
 
 
 def _cause(error: Exception) -> str:
-    """What went wrong, without the address, which may be in a message of the network's."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """What went wrong, without the addresses in an error of the network's: they may change."""
+    text = str(error)
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
+        text = os.strerror(error.errno) if error.errno > 0 else error.strerror or ""
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -65,7 +65,9 @@ class Peer:
 
     def __init__(self, door: Door, ice_servers: Sequence[RTCIceServer]) -> None:
         self.offer = ""
-        self.used = False
+        self.gathered_on: set[str] = set()
+        """The machine's addresses when it was gathered."""
+        self.gathered_at = 0.0
         self._door = door
         self._number = 0
         self._emit: Callable[[Event], None] = lambda _: None
@@ -127,20 +129,21 @@ class Peer:
             self._spawn(self._try(candidate))
 
     def rest(self) -> None:
-        """Takes the parts off, but keeps the offer good."""
-        self._emit = lambda _: None
+        """Takes the parts off and emits nothing more, but keeps the offer good."""
+        if not self._number:
+            return
+        self._number, self._emit = 0, lambda _: None
+        for task in self._tasks:
+            task.cancel()
         self._door.camera.stop()
         self._door.microphone.stop()
         self._door.speaker.stop()
 
     async def close(self, reason: Reason | None = None) -> None:
         """Tells the page why, if it listens, and closes everything."""
-        if self._number:
-            self.rest()
+        self.rest()
         if reason is not None:
             await self._say_farewell(reason)
-        for task in self._tasks:
-            task.cancel()
         await self._pc.close()
 
     async def _say_farewell(self, reason: Reason) -> None:
@@ -169,7 +172,7 @@ class Peer:
             candidate.sdpMid = init.sdpMid
             candidate.sdpMLineIndex = init.sdpMLineIndex
             await self._pc.addIceCandidate(candidate)
-        except (ValueError, AssertionError, IndexError, OSError) as error:
+        except Exception as error:  # aiortc and aioice have many ways to refuse one
             log.debug("a candidate is of no use: %r", error)
 
     def _on_track(self, track: MediaStreamTrack) -> None:

@@ -44,16 +44,16 @@ class Peers:
         self._last: Peer | None = None
         self._number = 0
         self._spare: Peer | None = None
-        self._kept = False
-        self._gathered_at = 0.0
-        self._gathered_on: set[str] = set()
+        self._kept: Peer | None = None
         self._wanted = asyncio.Event()
+        self._stopping = False
+        self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
-        """Keeps the spare fresh, for ever."""
+        """Keeps a connection ready, for ever."""
         while True:
-            if self._number == 0 and self._spare_is_stale():
+            if self._number == 0 and not self._stopping and self._lacks_ready():
                 await self._renew()
             self._wanted.clear()
             try:
@@ -64,23 +64,27 @@ class Peers:
 
     async def stop(self) -> None:
         """Closes everything, and waits for it."""
-        if self._spare is not None:
-            self._spawn(self._spare.close())
-            self._spare = None
+        self._stopping = True
+        self._number = 0
+        self._discard(self._current, self._kept, self._spare)
+        self._current = self._kept = self._spare = None
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def open(self, number: int, *, reuse: bool) -> None:
-        """Offers the spare, or a new connection; `OfferReady` comes back."""
+        """Offers a connection that is ready, or a new one; `OfferReady` comes back."""
         self._number = number
-        spare, self._spare = self._spare, None
-        good = spare is not None and spare.usable and (reuse or not self._kept)
-        if spare is not None and good and self._gathered_on == _addresses():
-            self._begin(spare, number)
+        kept, self._kept = self._kept, None
+        if kept is not None and reuse and kept.gathered_on == _addresses():
+            self._begin(kept, number)
             return
-        if spare is not None:
-            self._spawn(spare.close())
-        self._spawn(self._open_new(number))
+        spare, self._spare = self._spare, None
+        if spare is not None and not self._is_stale(spare):
+            self._begin(spare, number)
+        else:
+            self._discard(spare)
+            self._spawn(self._open_new(number), number)
+        self._discard(kept)
 
     def accept(self, number: int, answer: str) -> None:
         """Connects to the page that answered."""
@@ -96,14 +100,14 @@ class Peers:
         """Ends the connection; with `keep`, its offer stays good for the next `open(reuse)`."""
         peer, self._current = self._current, None
         self._number = 0
+        self._wanted.set()
         if peer is None:
             return
-        if keep and peer.usable and self._spare is None:
-            peer.rest()
-            self._spare, self._kept = peer, True
+        peer.rest()  # now, not in the task below: the next one may switch the parts on before it
+        if keep and peer.usable:
+            self._kept = peer
         else:
             self._spawn(peer.close(reason))
-        self._wanted.set()
 
     @property
     def frames_sent(self) -> int:
@@ -132,32 +136,63 @@ class Peers:
             await peer.close()
 
     async def _gather(self) -> Peer:
-        peer = Peer(self._door, self._ice_servers)
+        """A connection that can be offered; without help from outside if that is of no use."""
+        try:
+            return await self._gather_with(self._ice_servers)
+        except Exception as error:
+            if not self._ice_servers:
+                raise
+            self._warn_once(f"the STUN and TURN servers are of no use: {error!r}; doing without")
+            return await self._gather_with([])
+
+    async def _gather_with(self, ice_servers: Sequence[RTCIceServer]) -> Peer:
+        addresses = _addresses()
+        peer = Peer(self._door, ice_servers)
         self._serial += 1
-        await peer.gather(self._serial)
+        try:
+            await peer.gather(self._serial)
+        except BaseException:
+            await peer.close()
+            raise
+        peer.gathered_on = addresses
+        peer.gathered_at = asyncio.get_running_loop().time()
         return peer
 
-    def _spare_is_stale(self) -> bool:
-        if self._spare is None or self._gathered_on != _addresses():
-            return True
-        return asyncio.get_running_loop().time() - self._gathered_at > MAX_AGE_S
+    def _lacks_ready(self) -> bool:
+        """One that is kept is worth more than a new one, as long as the network is the same."""
+        if self._kept is not None and self._kept.gathered_on == _addresses():
+            return False
+        return self._spare is None or self._is_stale(self._spare)
+
+    def _is_stale(self, peer: Peer) -> bool:
+        age_s = asyncio.get_running_loop().time() - peer.gathered_at
+        return age_s > MAX_AGE_S or peer.gathered_on != _addresses()
 
     async def _renew(self) -> None:
-        addresses = _addresses()
         try:
             fresh = await self._gather()
-        except OSError as error:
-            log.warning("no connection can be prepared: %s; trying again", error)
+        except Exception as error:
+            self._warn_once(f"no connection can be prepared: {error!r}; trying again")
             return
-        old, self._spare = self._spare, fresh
-        self._kept = False
-        self._gathered_at = asyncio.get_running_loop().time()
-        self._gathered_on = addresses
-        if old is not None:
-            await old.close()
+        if self._stopping:
+            await fresh.close()
+            return
+        self._discard(self._spare)
+        self._spare = fresh
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(self._guard(work, self._number))
+    def _discard(self, *peers: Peer | None) -> None:
+        for peer in peers:
+            if peer is not None:
+                self._spawn(peer.close())
+
+    def _warn_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            log.warning("%s", text)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], number: int = 0) -> None:
+        """Runs `work`; if it fails, so does connection `number`."""
+        task = asyncio.get_running_loop().create_task(self._guard(work, number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -1,0 +1,283 @@
+"""The server's rooms: who sits in them, and the offers that stand until they are answered.
+
+A room is a UUID with two seats. A seat belongs to a name. The same name joining by another
+connection takes its own seat over, and the old connection is closed; a third name is refused.
+
+A participant's newest offer, with the candidates after it, *stands*: whoever joins later gets it,
+in order. So a call reaches a page that opens late, and a page that is reloaded while it rings.
+It stands until an answer is relayed, until its sender leaves or offers anew, or until it is too
+old. It outlives its sender's connection, which may come back: an empty seat keeps the offer, but
+yields to a newcomer when the room is full. Nothing else is ever held: an answer or a candidate
+without a standing offer, for somebody who is not there, is of no use to anybody.
+
+Pure: connections are opaque keys, `now` is an argument, and what is to be done comes back as
+actions. The caller performs them, in order, before it hands in the next message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeAlias, TypeVar
+
+from homecall_pi.core.messages import (
+    Answer,
+    Candidate,
+    Error,
+    Join,
+    Leave,
+    Offer,
+    encode,
+)
+
+SEATS: Final = 2
+MAX_ROOMS: Final = 1024
+MAX_OFFER_AGE_S: Final = 120.0
+"""A doorbell rings for a minute or so: whoever comes later has missed the call."""
+MAX_CANDIDATES: Final = 128
+MAX_OFFER_BYTES: Final = 128 * 1024
+"""One standing offer with its candidates; twice what a single message may have."""
+MAX_HELD_BYTES: Final = 32 * 1024 * 1024
+"""All standing offers of all rooms."""
+
+Connection = TypeVar("Connection", bound=Hashable)
+FromClient: TypeAlias = Join | Leave | Offer | Answer | Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Send(Generic[Connection]):
+    """Send this frame."""
+
+    to: Connection
+    frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Generic[Connection]):
+    """Close this connection: its participant has come back by a newer one."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The message was dropped without an answer, as the specification demands; here is why."""
+
+    why: str
+
+
+Action: TypeAlias = Send[Connection] | Close[Connection] | Ignored
+
+
+@dataclass(slots=True)
+class _StandingOffer(Generic[Connection]):
+    frames: list[str]
+    """The offer, then its candidates."""
+    size: int
+    """Bytes of all frames."""
+    since: float
+    seen_by: Connection | None = None
+    """The connection that has got it, and must not get it twice."""
+
+    def aged(self, now: float) -> bool:
+        return now - self.since > MAX_OFFER_AGE_S
+
+
+@dataclass(slots=True)
+class _Seat(Generic[Connection]):
+    name: str
+    connection: Connection | None
+    offer: _StandingOffer[Connection] | None = None
+
+    @property
+    def in_use(self) -> bool:
+        return self.connection is not None or self.offer is not None
+
+
+@dataclass(slots=True)
+class _Room(Generic[Connection]):
+    key: str
+    seats: list[_Seat[Connection]] = field(default_factory=list)
+
+    def seat_of(self, name: str) -> _Seat[Connection] | None:
+        return next((seat for seat in self.seats if seat.name == name), None)
+
+    def opposite(self, seat: _Seat[Connection]) -> _Seat[Connection] | None:
+        return next((other for other in self.seats if other is not seat), None)
+
+
+class Rooms(Generic[Connection]):
+    """All rooms of one server."""
+
+    def __init__(self) -> None:
+        self._rooms: dict[str, _Room[Connection]] = {}
+        self._places: dict[Connection, tuple[_Room[Connection], _Seat[Connection]]] = {}
+        self._held_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._rooms)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of all standing offers."""
+        return self._held_bytes
+
+    def room_of(self, connection: Connection) -> str | None:
+        """The room that the connection has joined, in lower case."""
+        place = self._places.get(connection)
+        return place[0].key if place else None
+
+    def receive(
+        self, connection: Connection, message: FromClient, now: float
+    ) -> list[Action[Connection]]:
+        """Takes one message of a connection; `now` in seconds of a monotonic clock."""
+        if isinstance(message, Join):
+            return self._join(connection, message, now)
+        place = self._places.get(connection)
+        if place is None:
+            return [Ignored("message before join")]
+        room, seat = place
+        if message.room.lower() != room.key:
+            return [Ignored("message for another room")]
+        if (message.user if isinstance(message, Leave) else message.sender) != seat.name:
+            return [Ignored("message in another name")]
+        if isinstance(message, Leave):
+            self._leave(connection)
+            return []
+        return self._relay(room, seat, message, now)
+
+    def lost(self, connection: Connection) -> None:
+        """The connection is gone, without `leave`: its participant may come back."""
+        place = self._places.pop(connection, None)
+        if place is not None:
+            room, seat = place
+            seat.connection = None
+            self._tidy(room)
+
+    def expire(self, now: float) -> None:
+        """Drops offers that are too old. To be called now and then, also when nothing happens."""
+        for room in list(self._rooms.values()):
+            for seat in room.seats:
+                if seat.offer is not None and seat.offer.aged(now):
+                    self._drop_offer(seat)
+            self._tidy(room)
+
+    def _join(self, connection: Connection, message: Join, now: float) -> list[Action[Connection]]:
+        key, name = message.room.lower(), message.user
+        place = self._places.get(connection)
+        if place is not None and (place[0].key, place[1].name) == (key, name):
+            return []
+        refusal = self._refusal(connection, key, name)
+        if refusal is not None:
+            return [Send(connection, encode(Error(refusal, message.room)))]
+        self._leave(connection)
+        room = self._rooms.setdefault(key, _Room(key))
+        seat = room.seat_of(name) or self._new_seat(room, name)
+        replaced = seat.connection
+        if replaced is not None:
+            del self._places[replaced]
+        seat.connection = connection
+        self._places[connection] = (room, seat)
+        closing: list[Action[Connection]] = [] if replaced is None else [Close(replaced)]
+        return closing + self._deliver(room, seat, now)
+
+    def _refusal(self, connection: Connection, key: str, name: str) -> str | None:
+        room = self._rooms.get(key)
+        if room is None:
+            return "server is full" if len(self._rooms) >= MAX_ROOMS else None
+        others = [
+            seat
+            for seat in room.seats
+            if seat.name != name and seat.connection not in (None, connection)
+        ]
+        return "room is full" if len(others) >= SEATS else None
+
+    def _new_seat(self, room: _Room[Connection], name: str) -> _Seat[Connection]:
+        """A seat for a newcomer, if need be that of the absent one with the older offer."""
+        if len(room.seats) >= SEATS:
+            absent = [seat for seat in room.seats if seat.connection is None]
+            oldest = min(absent, key=lambda seat: seat.offer.since if seat.offer else 0.0)
+            self._drop_offer(oldest)
+            room.seats.remove(oldest)
+        seat = _Seat[Connection](name, None)
+        room.seats.append(seat)
+        return seat
+
+    def _deliver(
+        self, room: _Room[Connection], seat: _Seat[Connection], now: float
+    ) -> list[Action[Connection]]:
+        """The other participant's standing offer, for one who has just taken this seat."""
+        other, to = room.opposite(seat), seat.connection
+        if other is None or other.offer is None or to is None or other.offer.seen_by == to:
+            return []
+        if other.offer.aged(now):
+            self._drop_offer(other)
+            self._tidy(room)
+            return []
+        other.offer.seen_by = to
+        return [Send(to, frame) for frame in other.offer.frames]
+
+    def _relay(
+        self,
+        room: _Room[Connection],
+        seat: _Seat[Connection],
+        message: Offer | Answer | Candidate,
+        now: float,
+    ) -> list[Action[Connection]]:
+        frame = encode(message)
+        other = room.opposite(seat)
+        to = None if other is None else other.connection
+        if isinstance(message, Offer):
+            stands = self._stand(seat, frame, to, now)
+            if to is None and not stands and seat.connection is not None:
+                return [Send(seat.connection, encode(Error("server is full", message.room)))]
+        elif isinstance(message, Candidate):
+            self._append(seat, frame)
+        elif to is not None:
+            # An answer ends both offers: one cannot answer while an offer of one's own is
+            # pending without having rolled it back (RFC 9429, "Rollback").
+            for answered in room.seats:
+                self._drop_offer(answered)
+        return [] if to is None else [Send(to, frame)]
+
+    def _stand(
+        self, seat: _Seat[Connection], frame: str, seen_by: Connection | None, now: float
+    ) -> bool:
+        """The seat's new offer, in place of its former one; False when there is no room for it."""
+        self._drop_offer(seat)
+        size = len(frame.encode())
+        if size > MAX_OFFER_BYTES or self._held_bytes + size > MAX_HELD_BYTES:
+            return False
+        seat.offer = _StandingOffer([frame], size, now, seen_by)
+        self._held_bytes += size
+        return True
+
+    def _append(self, seat: _Seat[Connection], frame: str) -> None:
+        """One more candidate of the standing offer. Beyond the limits it is only relayed."""
+        offer, size = seat.offer, len(frame.encode())
+        if (
+            offer is not None
+            and len(offer.frames) <= MAX_CANDIDATES
+            and offer.size + size <= MAX_OFFER_BYTES
+            and self._held_bytes + size <= MAX_HELD_BYTES
+        ):
+            offer.frames.append(frame)
+            offer.size += size
+            self._held_bytes += size
+
+    def _drop_offer(self, seat: _Seat[Connection]) -> None:
+        if seat.offer is not None:
+            self._held_bytes -= seat.offer.size
+            seat.offer = None
+
+    def _leave(self, connection: Connection) -> None:
+        place = self._places.get(connection)
+        if place is not None:
+            self._drop_offer(place[1])
+            self.lost(connection)
+
+    def _tidy(self, room: _Room[Connection]) -> None:
+        """Nothing is left of a seat without a participant and an offer, nor of an empty room."""
+        room.seats = [seat for seat in room.seats if seat.in_use]
+        if not room.seats:
+            self._rooms.pop(room.key, None)

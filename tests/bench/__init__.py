@@ -1,0 +1,1 @@
+"""Measurements, run by `scripts/bench`. They print figures and assert nothing."""

@@ -1,0 +1,51 @@
+"""What all tests share: no test may block the event loop, or leave a task or a thread behind."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+PATIENCE_S = 5.0
+"""Seconds after which what should have happened will not happen. No test waits for so long."""
+
+AT_ENDS = ("start", "_remove_stale", "stop")
+"""Functions of the control socket that run once, when there is nothing to hold up."""
+
+
+@pytest.fixture(autouse=True)
+def tidy(request: pytest.FixtureRequest) -> None:
+    """Fails an asynchronous test that blocks the loop or leaves something running.
+
+    Tests with a browser share one loop, which is not theirs to clear.
+    """
+    whole = {"browser", "e2e"} & {mark.name for mark in request.node.iter_markers()}
+    if not whole and inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("_tidy_loop")
+
+
+@pytest.fixture(autouse=True)
+def no_installed_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps the file of a machine that has the program installed out of the tests."""
+    monkeypatch.setattr("homecall_pi.config.DEFAULT_PATH", Path("/nonexistent/config.toml"))
+
+
+@pytest.fixture
+async def _tidy_loop() -> AsyncIterator[None]:
+    before = set(threading.enumerate())
+    with blockbuster_ctx("homecall_pi") as blockbuster:
+        for name in ("os.mkdir", "os.stat", "os.unlink", "socket.socket.connect"):
+            blockbuster.functions[name].can_block_in("homecall_pi/control.py", AT_ENDS)
+        yield
+    await asyncio.get_running_loop().shutdown_default_executor()
+    await asyncio.sleep(0)  # what was cancelled just now ends in the next round
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, f"the test left tasks running: {left}"
+    for thread in set(threading.enumerate()) - before:
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive(), f"the test left {thread} running"

@@ -1,0 +1,130 @@
+"""A household per test; on failure its logs and pictures of its pages are kept."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from .household import Door, Family, Program, Server, launch_chromium
+from .sound import write_beeps
+
+KEPT = Path(__file__).parents[2] / "test-artifacts"
+PITCH_HZ = 880.0
+"""Of the beeps in the family's microphone."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call":  # type: ignore[attr-defined]
+        item.stash[_failed] = report.failed  # type: ignore[attr-defined]
+    return report  # type: ignore[return-value]
+
+
+_failed = pytest.StashKey[bool]()
+
+
+class Household:
+    """One server, one door, and as many open pages as a test wants."""
+
+    def __init__(self, folder: Path, browser: Browser) -> None:
+        self.folder = folder
+        self._browser = browser
+        self.programs: list[Program] = []
+        self.families: list[Family] = []
+        self.server = Server(folder)
+
+    async def start(self, *door_flags: str, with_server: bool = True) -> None:
+        if with_server:
+            await self.start_server()
+        self.door = Door(self.folder, self.server.port, *door_flags)
+        self.programs.insert(0, self.door)
+        self.door.start()
+        if with_server:
+            await self.door.ready()
+
+    async def start_server(self) -> None:
+        if self.server not in self.programs:
+            self.programs.append(self.server)
+        self.server.start()
+        await self.server.ready()
+
+    async def page(self, *, microphone: bool = True, language: str = "en-US") -> Family:
+        """A browser of its own, with nothing open."""
+        context = await self._browser.new_context(
+            locale=language, permissions=["microphone"] if microphone else []
+        )
+        family = Family(await context.new_page())
+        self.families.append(family)
+        return family
+
+    async def waiting_page(self) -> Family:
+        """A page that has joined and waits for a ring."""
+        family = await self.page()
+        await family.open(self.server.link)
+        await family.becomes("waiting")
+        return family
+
+    async def talking(self) -> Family:
+        """A conversation."""
+        family = await self.waiting_page()
+        await self.ring_and_answer(family)
+        return family
+
+    async def ring_and_answer(self, family: Family) -> None:
+        self.door.ring()
+        await family.becomes("ringing")
+        await family.page.click("#answer")
+        await family.becomes("talking")
+        await self.door.becomes("talking")
+
+    async def close(self, keep_as: Path | None) -> None:
+        if keep_as is not None:
+            await self._keep(keep_as)
+        for family in self.families:
+            await family.page.context.close()
+        for program in self.programs:
+            if program.running:
+                program.stop()
+
+    async def _keep(self, folder: Path) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for program in self.programs:
+            shutil.copy(program.log, folder)
+        for number, family in enumerate(self.families):
+            await family.page.screenshot(path=folder / f"page{number}.png")
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
+    beeps = tmp_path_factory.mktemp("microphone") / "beeps.wav"
+    write_beeps(beeps, PITCH_HZ)
+    async with async_playwright() as playwright:
+        browser = await launch_chromium(playwright, f"--use-file-for-fake-audio-capture={beeps}")
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def household(
+    request: pytest.FixtureRequest, tmp_path: Path, browser: Browser
+) -> AsyncIterator[Household]:
+    """Nothing runs yet: `await household.start()`."""
+    household = Household(tmp_path, browser)
+    yield household
+    failed = request.node.stash.get(_failed, True)
+    name = re.sub(r"\W+", "-", request.node.name)
+    await household.close(KEPT / name if failed else None)
+    if not failed:
+        for family in household.families:
+            assert family.errors == [], "the page raised errors"
+        for program in household.programs:
+            assert "Traceback" not in program.output
+            assert "Task exception was never retrieved" not in program.output

@@ -1,0 +1,235 @@
+"""Calls as people make them, from the press to the last word."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from homecall_pi.hardware import clip
+
+from . import sound
+from .conftest import PITCH_HZ, Household
+from .household import Family, until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+CALLS = 20
+
+
+async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
+    household: Household,
+) -> None:
+    await household.start()
+    family = await household.waiting_page()
+    household.door.ring()
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    heard = sound.decode(await family.records_sound(4))
+    assert sound.dbfs(heard) > -40
+    assert sound.similarity(heard, sound.decode(clip.MEDIA / "speech.ogg")) > 0.8
+    status = household.door.status
+    assert status.state == "ringing"
+    assert status.audio_samples == 0, "the family was heard before it answered"
+    assert await family.page.evaluate("document.body.dataset.mic") == "off"
+
+
+async def test_the_family_is_heard_at_the_door_after_it_answered(household: Household) -> None:
+    await household.start()
+    family = await household.talking()
+    await until("three seconds of voice", lambda: household.door.status.audio_samples > 3 * 48_000)
+    assert household.door.status.audio_dbfs > -40
+    await family.page.click("#hangup")
+    await household.door.becomes("idle")
+    heard = sound.decode(household.door.heard)
+    assert sound.loudest_pitch(heard[-2 * sound.RATE :]) == pytest.approx(PITCH_HZ, rel=0.02)
+
+
+async def test_a_declined_ring_ends_at_once(household: Household) -> None:
+    await household.start()
+    family = await household.waiting_page()
+    household.door.ring()
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    await family.page.click("#decline")
+    assert (await household.door.becomes("idle")).last_reason == "declined"
+    await family.becomes("waiting")
+
+
+async def test_the_family_hangs_up(household: Household) -> None:
+    await household.start()
+    family = await household.talking()
+    await family.page.click("#hangup")
+    assert (await household.door.becomes("idle")).last_reason == "hung-up"
+    await family.becomes("waiting")
+
+
+async def test_the_door_hangs_up(household: Household) -> None:
+    await household.start()
+    family = await household.talking()
+    assert household.door.hang_up().state == "idle"
+    await family.becomes("waiting")
+
+
+async def test_a_ring_that_nobody_answers_ends_on_both_sides(household: Household) -> None:
+    await household.start("--call-ring-s", "3")
+    family = await household.waiting_page()
+    household.door.ring()
+    await family.becomes("ringing")
+    assert (await household.door.becomes("idle")).last_reason == "no-answer"
+    await family.becomes("waiting")
+
+
+async def test_a_call_has_a_maximum_length(household: Household) -> None:
+    await household.start("--call-talk-s", "2")
+    family = await household.talking()
+    assert (await household.door.becomes("idle")).last_reason == "too-long"
+    await family.becomes("waiting")
+
+
+async def test_a_page_opened_after_the_press_shows_the_visitor(household: Household) -> None:
+    await household.start()
+    household.door.ring()
+    family = await household.page()
+    await family.open(household.server.link)
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    await family.page.click("#answer")
+    await household.door.becomes("talking")
+
+
+async def test_a_page_reloaded_while_it_rings_shows_the_visitor_again(
+    household: Household,
+) -> None:
+    await household.start()
+    family = await household.waiting_page()
+    household.door.ring()
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    await family.page.reload()
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    assert household.door.status.calls == 1
+
+
+async def test_a_page_reloaded_in_a_call_ends_it_and_waits_for_the_next(
+    household: Household,
+) -> None:
+    await household.start()
+    family = await household.talking()
+    await family.page.reload()
+    await household.door.becomes("idle")
+    await family.becomes("waiting")
+    await household.ring_and_answer(family)
+    await family.sees_moving_pictures()
+
+
+async def test_a_page_that_is_closed_in_a_call_ends_it(household: Household) -> None:
+    await household.start()
+    family = await household.talking()
+    await family.page.close()
+    await household.door.becomes("idle")
+
+
+async def test_two_rings_in_a_row_both_reach_the_family(household: Household) -> None:
+    await household.start()
+    family = await household.waiting_page()
+    for _ in range(2):
+        await household.ring_and_answer(family)
+        await family.sees_moving_pictures()
+        household.door.hang_up()
+        await family.becomes("waiting")
+    assert household.door.status.calls == 2
+
+
+async def test_a_second_press_while_it_rings_does_not_start_another_call(
+    household: Household,
+) -> None:
+    await household.start()
+    family = await household.waiting_page()
+    household.door.ring()
+    await family.becomes("ringing")
+    assert household.door.ring().calls == 1
+    await family.sees_moving_pictures()
+
+
+async def test_a_press_without_a_server_goes_out_when_the_server_comes(
+    household: Household,
+) -> None:
+    await household.start(with_server=False)
+    await household.door.becomes("offline")
+    assert household.door.ring().state in {"offering", "ringing"}
+    await household.start_server()
+    family = await household.page()
+    await family.open(household.server.link)
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+
+
+async def test_a_server_that_restarts_in_a_call_does_not_end_it(household: Household) -> None:
+    await household.start()
+    family = await household.talking()
+    household.server.kill()
+    await until("the door misses the server", lambda: household.door.status.line == "down")
+    await family.sees_moving_pictures()
+    await household.start_server()
+    await household.door.ready()
+    assert household.door.status.state == "talking"
+    await family.page.click("#hangup")
+    await household.door.becomes("idle")
+
+
+async def test_a_family_without_a_microphone_sees_and_hears(household: Household) -> None:
+    await household.start()
+    family = await household.page(microphone=False)
+    await family.open(household.server.link)
+    await family.becomes("waiting")
+    await household.ring_and_answer(family)
+    await family.page.wait_for_selector("body[data-mic=denied]", state="attached")
+    await family.sees_moving_pictures()
+
+
+@pytest.mark.timeout(300)
+async def test_many_calls_leave_nothing_behind(household: Household) -> None:
+    """Tasks, threads, files and memory of the daemon after the third call and after the last."""
+    await household.start()
+    family = await household.waiting_page()
+    after: list[dict[str, int]] = []
+    for _ in range(CALLS):
+        await one_good_call(household, family)
+        after.append(await at_rest(household))
+    print(after)
+    assert household.door.status.calls == CALLS
+    for kind in ("tasks", "threads", "files"):
+        assert after[-1][kind] <= max(row[kind] for row in after[:3]), (kind, after)
+    assert after[-1]["rss"] - after[2]["rss"] < 5_000_000, [row["rss"] // 1000 for row in after]
+
+
+async def one_good_call(household: Household, family: Family) -> None:
+    await household.ring_and_answer(family)
+    await family.sees_moving_pictures()
+    await until("the family is heard", lambda: household.door.status.audio_dbfs > -40)
+    heard = sound.decode(await family.records_sound(1))
+    assert sound.dbfs(heard) > -60
+    await family.page.click("#hangup")
+    await household.door.becomes("idle")
+    await family.becomes("waiting")
+
+
+async def at_rest(household: Household) -> dict[str, int]:
+    """What the daemon holds once the call is cleared away and the next one is prepared."""
+    process = household.door.process
+    await until("the call's threads have ended", lambda: process.num_threads() <= 6)
+    await until("a connection is ready for the next call", lambda: open_sockets(household) > 0)
+    samples = [process.memory_info().rss for _ in range(3)]
+    return {
+        "tasks": household.door.status.tasks,
+        "threads": process.num_threads(),
+        "files": process.num_fds(),
+        "rss": int(statistics.median(samples)),
+    }
+
+
+def open_sockets(household: Household) -> int:
+    """UDP sockets of the daemon: those of the connection that waits for the next ring."""
+    return len(household.door.process.net_connections("udp"))

@@ -1,0 +1,409 @@
+"""The line to the signaling server, over real sockets, against servers of every temper."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import pytest
+from websockets.asyncio.server import Request, Response, ServerConnection
+from websockets.datastructures import Headers
+
+from homecall_pi.core import backoff
+from homecall_pi.core.call import (
+    AnswerReceived,
+    CandidateReceived,
+    LineDown,
+    LineUp,
+    OfferReturned,
+)
+from homecall_pi.core.messages import Join, Leave, Offer
+from homecall_pi.signaling import client
+from homecall_pi.signaling.client import Line
+
+from ..conftest import PATIENCE_S
+from ..doubles import NAME, ROOM, Events, Signal, in_background
+
+JOIN = Join(ROOM, NAME)
+LEAVE = Leave(ROOM, NAME)
+
+
+@pytest.fixture
+def signal() -> Signal:
+    return Signal()
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Comes back at once, so that no test waits."""
+    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
+
+
+@asynccontextmanager
+async def connected(signal: Signal) -> AsyncIterator[tuple[Line, Events]]:
+    """A line that runs."""
+    events = Events()
+    line = Line(signal.url, JOIN, events)
+    async with in_background(line.run()):
+        yield line, events
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_tells_when_the_line_is_up_and_sends_nothing_by_itself(signal: Signal):
+    async with signal.running(), connected(signal) as (line, events):
+        visit = await signal.visit()
+        assert await events.next(LineUp) == LineUp(replaces_offers=False)
+        line.send(JOIN)
+        assert await visit.heard("join") == {"type": "join", "room": ROOM, "user": NAME}
+
+
+async def test_hears_the_promise_that_offers_are_replaced(signal: Signal):
+    async with (
+        signal.running(headers={"HomeCall-Offers": "replaced"}),
+        connected(signal) as (_, events),
+    ):
+        assert await events.next(LineUp) == LineUp(replaces_offers=True)
+
+
+async def test_asks_for_no_compression(signal: Signal):
+    async with signal.running(), connected(signal):
+        visit = await signal.visit()
+        assert "Sec-WebSocket-Extensions" not in visit.socket.request.headers
+
+
+async def test_messages_keep_their_order_and_leave_before_flush_returns(signal: Signal):
+    async with signal.running(), connected(signal) as (line, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        for message in (JOIN, Offer(ROOM, NAME, "v=0\r\n"), LEAVE):
+            line.send(message)
+        await line.flush()
+        assert [(await visit.heard(kind))["type"] for kind in ("join", "offer", "leave")]
+
+
+async def test_messages_of_the_room_become_events(signal: Signal):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        await visit.say("answer", from_="Анна", sdp="v=0\r\na")
+        await visit.say("candidate", from_="Анна", candidate={"candidate": "x", "sdpMid": "0"})
+        await visit.say("offer", from_=NAME, sdp="v=0\r\nours")
+        assert await events.next(AnswerReceived) == AnswerReceived("v=0\r\na")
+        assert (await events.next(CandidateReceived)).candidate.sdpMid == "0"
+        assert await events.next(OfferReturned) == OfferReturned("v=0\r\nours")
+
+
+async def test_what_is_not_for_the_device_is_passed_over(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        await visit.say("join", user="Анна")
+        await visit.say("leave", user="Анна")
+        await visit.say("offer", from_="Анна", sdp="v=0\r\n")
+        await visit.say("answer", from_="Анна", sdp="v=0\r\n")
+        await events.next(AnswerReceived)
+        assert events.none()
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [b"\x00\xff", "", "nonsense", "[]", "null", '{"type":"dance"}', '{"type":"answer"}', "{" * 9000]
+    + ['{"type":"answer","room":"' + ROOM + '","from":"A","sdp":7}', "x" * 100_000],
+    ids=lambda frame: repr(frame[:12]),
+)
+async def test_frames_that_are_no_message_cost_one_warning(
+    signal: Signal, caplog: pytest.LogCaptureFixture, frame: str | bytes
+):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        await visit.socket.send(frame)
+        await visit.socket.send(frame)
+        await visit.say("answer", from_="A", sdp="v=0\r\n")
+        await events.next(AnswerReceived)
+        (warning,) = warnings(caplog)
+        assert "no message" in warning
+        assert len(warning) < 300
+
+
+async def test_an_error_of_the_server_is_logged_once_and_does_no_harm(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        for _ in range(3):
+            await visit.socket.send('{"type":"error","message":"Unable to join the room."}')
+        await visit.say("answer", from_="A", sdp="v=0\r\n")
+        await events.next(AnswerReceived)
+        assert warnings(caplog) == ["the server says: Unable to join the room."]
+
+
+async def test_a_frame_beyond_all_measure_costs_the_line_which_comes_back(signal: Signal):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        await visit.socket.send("x" * (client.MAX_FRAME_BYTES + 1))
+        await events.next(LineDown)
+        await events.next(LineUp)
+        await signal.visit()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1011, 1012, 3000])
+async def test_comes_back_however_the_server_closes(signal: Signal, code: int):
+    async with signal.running(), connected(signal) as (_, events):
+        for _ in range(3):
+            await events.next(LineUp)
+            await (await signal.visit()).socket.close(code)
+            await events.next(LineDown)
+        await events.next(LineUp)
+
+
+async def test_comes_back_when_the_connection_breaks(signal: Signal):
+    async with signal.running(), connected(signal) as (_, events):
+        await events.next(LineUp)
+        (await signal.visit()).socket.transport.abort()
+        await events.next(LineDown)
+        await events.next(LineUp)
+
+
+async def test_a_restarted_server_gets_a_line_that_joins_anew(signal: Signal):
+    async with signal.running():
+        events = Events()
+        line = Line(signal.url, JOIN, events)
+        running = in_background(line.run())
+        await running.__aenter__()
+        await events.next(LineUp)
+    await events.next(LineDown)
+    async with signal.running(port=signal.port):
+        await events.next(LineUp)
+        line.send(JOIN)
+        await signal.visit()
+        await (await signal.visit()).heard("join")
+        await running.__aexit__(None, None, None)
+
+
+def refused(status: int, location: str = "") -> Callable[[ServerConnection, Request], Response]:
+    """An answer in place of a WebSocket."""
+
+    def refuse(connection: ServerConnection, _: Request) -> Response:
+        if not location:
+            return connection.respond(HTTPStatus(status), "<h1>this is not a doorbell</h1>")
+        return Response(status, "", Headers({"Location": location, "Content-Length": "0"}))
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        refused(200),
+        refused(401),
+        refused(404),
+        refused(502),
+        refused(302, "ftp://192.0.2.1/elsewhere"),
+        refused(302, "//[nonsense"),
+        refused(302, "/again"),
+    ],
+    ids=["page", "locked", "missing", "gateway", "redirect", "bad-redirect", "redirect-loop"],
+)
+async def test_never_gives_up_on_a_server_that_refuses_and_complains_once(
+    signal: Signal,
+    caplog: pytest.LogCaptureFixture,
+    refuse: Callable[[ServerConnection, Request], Response],
+):
+    enough = asyncio.Event()
+
+    def patient(connection: ServerConnection, request: Request) -> Response | None:
+        return refuse(connection, request) if signal.requests < 25 else enough.set()
+
+    async with signal.running(refuse=patient), connected(signal) as (_, events):
+        async with asyncio.timeout(PATIENCE_S):
+            await enough.wait()
+        await events.next(LineUp)
+    (warning,) = warnings(caplog)
+    assert "the signaling server is not reached" in warning
+
+
+@pytest.mark.parametrize("greeting", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00" * 100, b"HTTP/1.1 "])
+async def test_something_else_on_the_port_is_survived(
+    greeting: bytes, caplog: pytest.LogCaptureFixture
+):
+    visits = asyncio.Semaphore(0)
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.release()
+        writer.write(greeting)
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        line = Line(f"ws://127.0.0.1:{port}/signal", JOIN, Events())
+        async with in_background(line.run()), asyncio.timeout(PATIENCE_S):
+            for _ in range(3):
+                await visits.acquire()
+    assert len(warnings(caplog)) == 1
+
+
+async def test_a_port_that_accepts_and_says_nothing_is_given_up_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(client, "OPEN_S", 0.02)
+    visits = asyncio.Semaphore(0)
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visits.release()
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(keep_silent, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        line = Line(f"ws://127.0.0.1:{port}/signal", JOIN, Events())
+        async with in_background(line.run()), asyncio.timeout(PATIENCE_S):
+            for _ in range(3):
+                await visits.acquire()
+
+
+async def test_a_server_that_answers_no_ping_is_dropped(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "PING_S", 0.02)
+    async with signal.running(), connected(signal) as (_, events):
+        await events.next(LineUp)
+        (await signal.visit()).socket.transport.pause_reading()
+        await events.next(LineDown)
+
+
+async def test_a_line_that_moves_nothing_is_dropped(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    async with signal.running(), connected(signal) as (line, events):
+        await events.next(LineUp)
+        (await signal.visit()).socket.transport.pause_reading()
+        big = Offer(ROOM, NAME, "v=0\r\n" + "x" * 60_000)
+        async with asyncio.timeout(PATIENCE_S):
+            while events.none():
+                line.send(big)
+                await asyncio.sleep(0)
+        await events.next(LineDown)
+        await events.next(LineUp)
+    assert "the line to the signaling server moves nothing; dropping it" in warnings(caplog)
+
+
+async def test_what_is_sent_while_down_is_dropped(signal: Signal):
+    events = Events()
+    async with signal.running():
+        line = Line(signal.url, JOIN, events)
+        line.send(LEAVE)
+        await line.flush()
+        async with in_background(line.run()):
+            await events.next(LineUp)
+            line.send(JOIN)
+            await (await signal.visit()).heard("join")
+
+
+async def test_what_waited_on_a_lost_line_is_not_sent_on_the_next(signal: Signal):
+    async with signal.running(), connected(signal) as (line, events):
+        await events.next(LineUp)
+        visit = await signal.visit()
+        visit.socket.transport.abort()
+        line.send(LEAVE)
+        await events.next(LineDown)
+        line.send(LEAVE)
+        await events.next(LineUp)
+        line.send(JOIN)
+        await (await signal.visit()).heard("join")
+
+
+async def test_repeats_its_registration_after_silence(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "REJOIN_S", 0.01)
+    async with signal.running(), connected(signal) as (line, _):
+        visit = await signal.visit()
+        for _ in range(3):
+            await visit.heard("join")
+        line.send(LEAVE)
+        await line.flush()
+        async with asyncio.timeout(PATIENCE_S):
+            while '"leave"' not in await visit.socket.recv(decode=True):
+                pass
+
+
+async def test_backs_off_with_jitter_until_a_line_has_held(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backoff, "FIRST_S", 0.25)
+    bounds: list[tuple[float, float]] = []
+
+    def uniform(low: float, high: float) -> float:
+        bounds.append((low, high))
+        return 0.0
+
+    monkeypatch.setattr(client.random, "uniform", uniform)
+    monkeypatch.setattr(client, "HELD_S", 1e9)
+    async with signal.running(), connected(signal) as (_, events):
+        for held_s in (1e9, 1e9, 1e9, 0.0, 1e9):
+            await events.next(LineUp)
+            monkeypatch.setattr(client, "HELD_S", held_s)
+            await (await signal.visit()).socket.close()
+            await events.next(LineDown)
+        await events.next(LineUp)
+    firsts = [high for _, high in bounds]
+    assert firsts == [0.25, 0.5, 1.0, 0.25, 0.5]
+    assert all(low == high / 2 for low, high in bounds)
+
+
+async def test_a_line_that_comes_and_goes_is_told_once_until_one_has_held(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger=client.__name__)
+
+    async def come_and_go(held: Iterator[float]) -> None:
+        for held_s in held:
+            await events.next(LineUp)
+            monkeypatch.setattr(client, "HELD_S", held_s)
+            await (await signal.visit()).socket.close()
+            await events.next(LineDown)
+
+    async with signal.running(), connected(signal) as (_, events):
+        await come_and_go(itertools.repeat(1e9, 4))
+        assert [record.message for record in caplog.records] == [
+            "line to the signaling server is up",
+            "line to the signaling server is lost (1000)",
+        ]
+        await come_and_go(iter([0.0, 1e9]))
+        await events.next(LineUp)
+        assert len(caplog.records) == 4
+
+
+async def test_a_complaint_names_the_fault_and_no_address(caplog: pytest.LogCaptureFixture):
+    server = await asyncio.start_server(lambda _, __: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    line = Line(f"ws://localhost:{port}/signal", JOIN, Events())
+    async with in_background(line.run()), asyncio.timeout(PATIENCE_S):
+        while not caplog.records:
+            await asyncio.sleep(0)
+    (warning,) = warnings(caplog)
+    assert "Connection refused" in warning
+    assert str(port) not in warning
+
+
+async def test_ends_with_a_closing_handshake(signal: Signal):
+    async with signal.running(), connected(signal) as (_, events):
+        await events.next(LineUp)
+        visit = await signal.visit()
+    assert visit.socket.close_code == 1000
+    await events.next(LineDown)

@@ -1,0 +1,765 @@
+"""The signaling server over real sockets: what it relays, what it refuses, what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from homecall_pi.core.messages import MAX_MESSAGE_BYTES
+from homecall_pi.errors import OperatorError
+from homecall_pi.signaling import line, server
+from homecall_pi.signaling.server import REPLACED, SignalingServer
+
+ROOM = "3f0c6a52-9b1e-4c07-8d2f-5a7e61c0b9d4"
+OTHER_ROOM = "00000000-0000-4000-8000-000000000000"
+DOOR, ANNA = "door", "Аня"
+LINE = "candidate:1 1 udp 2122194687 192.0.2.10 50641 typ host"
+
+Start = Callable[..., Awaitable[SignalingServer]]
+Enter = Callable[..., Awaitable["Client"]]
+
+
+def dumps(**fields: object) -> str:
+    """The bytes that a browser's JSON.stringify makes."""
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+
+def join(user: str, room: str = ROOM) -> str:
+    return dumps(type="join", room=room, user=user)
+
+
+def leave(user: str, room: str = ROOM) -> str:
+    return dumps(type="leave", room=room, user=user)
+
+
+def offer(sender: str, text: str = "", room: str = ROOM) -> str:
+    return dumps(type="offer", room=room, **{"from": sender}, sdp=f"v=0\r\n{text}")
+
+
+def answer(sender: str) -> str:
+    return dumps(type="answer", room=ROOM, **{"from": sender}, sdp="v=0\r\n")
+
+
+def candidate(sender: str, index: int = 0, room: str = ROOM) -> str:
+    ice = {"candidate": LINE, "sdpMid": str(index), "sdpMLineIndex": index}
+    return dumps(type="candidate", room=room, **{"from": sender}, candidate=ice)
+
+
+def error(message: str, room: str | None = ROOM) -> str:
+    return dumps(type="error", message=message, **({"room": room} if room else {}))
+
+
+class Client:
+    """A WebSocket client that sends and expects whole frames."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.socket = socket
+
+    async def send(self, *frames: str | bytes) -> None:
+        for frame in frames:
+            await self.socket.send(frame)
+
+    async def expect(self, *frames: str) -> None:
+        """These frames come next, byte for byte."""
+        for frame in frames:
+            assert await self.socket.recv() == frame
+
+    async def expect_close(self, code: int) -> list[str]:
+        """The server closes with this code; returns the frames that came before."""
+        frames: list[str] = []
+        with suppress(ConnectionClosed):
+            while True:
+                frames.append(await self.socket.recv())
+        assert self.socket.close_code == code
+        return frames
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Starts servers on free ports, with a page of their own; stops them in the end."""
+    servers: list[SignalingServer] = []
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "index.html").write_text("<!doctype html>")
+
+    async def start(**settings: Any) -> SignalingServer:
+        settings = {"host": "127.0.0.1", "port": 0, "web": tmp_path / "web"} | settings
+        servers.append(SignalingServer(**settings))
+        await servers[-1].start()
+        return servers[-1]
+
+    yield start
+    for running in servers:
+        await running.stop()
+    await asyncio.get_running_loop().shutdown_default_executor()
+
+
+@pytest.fixture
+async def running(start: Start) -> SignalingServer:
+    return await start()
+
+
+@pytest.fixture
+async def enter(running: SignalingServer) -> AsyncIterator[Enter]:
+    """Opens clients, and lets those join that give a name."""
+    async with AsyncExitStack() as stack:
+
+        async def enter(name: str = "", room: str = ROOM, **options: Any) -> Client:
+            url = f"ws://127.0.0.1:{running.port}/signal"
+            client = Client(await stack.enter_async_context(connect(url, **options)))
+            if name:
+                await client.send(join(name, room))
+            return client
+
+        yield enter
+
+
+@pytest.fixture
+async def pair(enter: Enter) -> tuple[Client, Client]:
+    """The door and Anna in one room; an offer of the door stands."""
+    door, anna = await enter(DOOR), await enter(ANNA)
+    await door.send(offer(DOOR))
+    await anna.expect(offer(DOOR))
+    return door, anna
+
+
+def faults(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """What an operator would read, whoever logs it, without the client's address."""
+    records = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    return [record.getMessage().partition(": ")[2] for record in records]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Lets the server work until something is so; the test's timeout is the limit."""
+    while not condition():  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
+class Raw:
+    """A TCP client that reads only when it is told to, with little room in the kernel."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.socket = socket.socket()
+        self.socket.setblocking(False)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    async def send(self, data: bytes) -> None:
+        await self.loop.sock_sendall(self.socket, data)
+
+    async def recv(self, size: int) -> bytes:
+        """Exactly so many bytes, fewer at the end."""
+        data = b""
+        while len(data) < size and (
+            more := await self.loop.sock_recv(self.socket, size - len(data))
+        ):
+            data += more
+        return data
+
+
+@asynccontextmanager
+async def dial(running: SignalingServer, request: bytes = b"") -> AsyncIterator[Raw]:
+    """A raw connection, with a request sent."""
+    raw = Raw()
+    with raw.socket:
+        await raw.loop.sock_connect(raw.socket, ("127.0.0.1", running.port))
+        await raw.send(request)
+        yield raw
+
+
+@asynccontextmanager
+async def dial_signal(running: SignalingServer) -> AsyncIterator[Raw]:
+    """A raw connection whose WebSocket is open."""
+    async with dial(running, upgrade()) as raw:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await raw.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        yield raw
+
+
+def masked(text: str) -> bytes:
+    """A client's text frame with a length of 16 bits, masked with zeros (RFC 6455, 5.2)."""
+    payload = text.encode()
+    return b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
+
+
+PING = b"\x89\xfd" + bytes(4) + bytes(125)
+"""A client's ping with the longest payload; the pong is nearly as long."""
+
+
+async def fetch(
+    port: int, request: bytes, context: ssl.SSLContext | None = None
+) -> tuple[int, dict[str, str], bytes]:
+    """Sends raw bytes; returns status, headers in lower case, and body of the response."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(request)
+    response = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    head, _, body = response.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    fields = [field.partition(": ") for field in lines]
+    return int(status.split()[1]), {name.lower(): value for name, _, value in fields}, body
+
+
+def get(path: str, *fields: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: door", *fields, "", ""]).encode()
+
+
+def upgrade(path: str = "/signal", *fields: str) -> bytes:
+    """A WebSocket handshake (RFC 6455, 1.3)."""
+    return get(
+        path,
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        *fields,
+    )
+
+
+class TestRelay:
+    """The protocol, byte for byte."""
+
+    async def test_a_whole_call(self, pair: tuple[Client, Client]):
+        door, anna = pair
+        await door.send(candidate(DOOR, 0), candidate(DOOR, 1))
+        await anna.expect(candidate(DOOR, 0), candidate(DOOR, 1))
+        await anna.send(answer(ANNA), candidate(ANNA))
+        await door.expect(answer(ANNA), candidate(ANNA))
+        await anna.send(leave(ANNA), join(ANNA), candidate(ANNA, 1))
+        await door.expect(candidate(ANNA, 1))
+
+    async def test_an_offer_waits_for_the_page(self, enter: Enter):
+        door = await enter(DOOR)
+        await door.send(offer(DOOR, "old"), candidate(DOOR, 0))
+        await door.send(offer(DOOR, "new"), candidate(DOOR, 1), candidate(DOOR, 2))
+        await door.send("fence")
+        await door.socket.recv()
+        anna = await enter(ANNA)
+        await anna.expect(offer(DOOR, "new"), candidate(DOOR, 1), candidate(DOOR, 2))
+
+    async def test_a_third_name_gets_an_error(self, pair: tuple[Client, Client], enter: Enter):
+        door, anna = pair
+        boris = await enter("Борис")
+        await boris.expect(error("room is full"))
+        await anna.send(candidate(ANNA))
+        await door.expect(candidate(ANNA))
+
+    async def test_a_page_reloaded_while_it_rings(
+        self, pair: tuple[Client, Client], enter: Enter, caplog: pytest.LogCaptureFixture
+    ):
+        door, old = pair
+        new = await enter(ANNA)
+        await new.expect(offer(DOOR))
+        assert await old.expect_close(REPLACED) == []
+        await new.send(answer(ANNA))
+        await door.expect(answer(ANNA))
+        assert faults(caplog) == []
+
+    async def test_a_replaced_connection_cannot_take_its_seat_back(
+        self, pair: tuple[Client, Client], running: SignalingServer, enter: Enter
+    ):
+        door, anna = pair
+        async with dial_signal(running) as old:
+            await old.send(masked(join(ANNA)))
+            await anna.expect_close(REPLACED)
+            new = await enter(ANNA)
+            await new.expect(offer(DOOR))
+            await old.send(masked(join(ANNA)) + masked(candidate(ANNA, 7)))  # knows nothing yet
+            await new.send(candidate(ANNA, 8))
+            await door.expect(candidate(ANNA, 8))
+
+    async def test_leave_counts_though_the_close_follows_at_once(
+        self, enter: Enter, running: SignalingServer
+    ):
+        """So does a page that is closed: one packet may hold both."""
+        close = b"\x88\x80" + bytes(4)
+        async with dial_signal(running) as page:
+            await page.send(masked(join(ANNA)) + masked(offer(ANNA)))
+            await until(lambda: running._rooms.held_bytes)
+            await page.send(masked(leave(ANNA)) + close)
+            assert (await page.recv(2))[:1] == b"\x88"
+        await until(lambda: not running._lines)
+        assert running._rooms.held_bytes == 0
+
+    async def test_a_lost_connection_frees_its_seat(
+        self, pair: tuple[Client, Client], running: SignalingServer, enter: Enter
+    ):
+        door, anna = pair
+        anna.socket.transport.abort()
+        await until(lambda: len(running._lines) == 1)
+        boris = await enter("Борис")
+        await boris.expect(offer(DOOR))
+        await boris.send(answer("Борис"))
+        await door.expect(answer("Борис"))
+
+    async def test_sixty_candidates_at_once_pass(self, pair: tuple[Client, Client]):
+        door, anna = pair
+        burst = [candidate(DOOR, index) for index in range(60)]
+        await door.send(*burst)
+        await anna.expect(*burst)
+
+    async def test_the_device_recognises_the_server(self, enter: Enter):
+        response = (await enter()).socket.response
+        assert response is not None
+        assert response.headers["Server"] == "homecall-pi"
+        assert "Sec-WebSocket-Extensions" not in response.headers
+
+
+MALFORMED = {
+    "invalid JSON": "hello",
+    "null": "null",
+    "wrong types": dumps(type="offer", room=ROOM, **{"from": 1}, sdp=2),
+    "unknown type": dumps(type="hello", room=ROOM),
+    "SDP that is not SDP": dumps(type="offer", room=ROOM, **{"from": DOOR}, sdp="hello"),
+    "half a surrogate pair": join("?").replace("?", r"\ud800"),
+    "an error": error("boo"),
+    "a binary frame": join(DOOR).encode(),
+}
+
+FOREIGN = {
+    "message for another room": offer(DOOR, "foreign", OTHER_ROOM),
+    "message in another name": offer(ANNA, "forged"),
+}
+
+
+class TestBadClients:
+    """Each fault costs its author only, and one line in the log."""
+
+    @pytest.mark.parametrize("frame", MALFORMED.values(), ids=MALFORMED.keys())
+    async def test_malformed(
+        self,
+        frame: str | bytes,
+        pair: tuple[Client, Client],
+        caplog: pytest.LogCaptureFixture,
+    ):
+        door, anna = pair
+        for _ in range(2):
+            await door.send(frame)
+            reply = json.loads(await door.socket.recv())
+            assert reply.keys() == {"type", "message", "room"}
+            assert (reply["type"], reply["room"]) == ("error", ROOM)
+        await door.send(candidate(DOOR))
+        await anna.expect(candidate(DOOR))
+        assert faults(caplog) == ["malformed message"]
+
+    async def test_malformed_before_join_names_no_room(self, enter: Enter):
+        client = await enter()
+        await client.send("hello")
+        await client.expect(error("malformed message: not a JSON object", None))
+
+    async def test_malformed_once_too_often(
+        self, pair: tuple[Client, Client], caplog: pytest.LogCaptureFixture
+    ):
+        door, anna = pair
+        await door.send(*["hello"] * server.MAX_MALFORMED)
+        assert len(await door.expect_close(1008)) == server.MAX_MALFORMED
+        await anna.send(candidate(ANNA))
+        assert faults(caplog) == ["malformed message"]
+
+    @pytest.mark.parametrize(("fault", "frame"), FOREIGN.items(), ids=FOREIGN.keys())
+    async def test_foreign_and_forged_are_ignored(
+        self,
+        fault: str,
+        frame: str,
+        pair: tuple[Client, Client],
+        enter: Enter,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        door, anna = pair
+        stranger = await enter(ANNA, OTHER_ROOM)
+        await door.send(frame, frame, candidate(DOOR))
+        await anna.expect(candidate(DOOR))
+        await anna.send(candidate(ANNA))
+        await door.expect(candidate(ANNA))
+        door_there = await enter(DOOR, OTHER_ROOM)
+        await door_there.send(offer(DOOR, "first", OTHER_ROOM))
+        await stranger.expect(offer(DOOR, "first", OTHER_ROOM))
+        assert faults(caplog) == [fault]
+
+    async def test_not_joined(self, enter: Enter, caplog: pytest.LogCaptureFixture):
+        client = await enter()
+        await client.send(offer(DOOR), leave(DOOR), "fence")
+        await client.expect(error("malformed message: not a JSON object", None))
+        assert faults(caplog) == ["message before join", "malformed message"]
+
+    async def test_too_large(
+        self,
+        pair: tuple[Client, Client],
+        running: SignalingServer,
+        enter: Enter,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        door, anna = pair
+        async with dial_signal(running) as big:
+            header = b"\x81\xff" + (10_000_000).to_bytes(8, "big") + bytes(4)
+            await big.send(masked(join(DOOR)) + header + b"x" * 1000)
+            assert (await big.recv(4))[2:] == (1009).to_bytes(2, "big")
+        await door.expect_close(REPLACED)
+        await until(lambda: faults(caplog))
+        again = await enter(DOOR)
+        await anna.send(candidate(ANNA))
+        await again.expect(candidate(ANNA))
+        assert faults(caplog) == ["message too large"]
+
+    async def test_a_large_one_in_fragments(self, enter: Enter, caplog: pytest.LogCaptureFixture):
+        client = await enter(DOOR)
+        with suppress(ConnectionClosed):
+            await client.socket.send(["x" * 1000] * (MAX_MESSAGE_BYTES // 1000 + 1))
+        assert await client.expect_close(1009) == []
+
+    async def test_a_flood(
+        self, pair: tuple[Client, Client], enter: Enter, caplog: pytest.LogCaptureFixture
+    ):
+        door, anna = pair
+        with suppress(ConnectionClosed):
+            await door.send(*[candidate(DOOR, index) for index in range(10_000)])
+        assert await door.expect_close(1008) == [error("too many messages")]
+        again = await enter(DOOR)
+        await again.send(offer(DOOR, "again"))
+        received = [await anna.socket.recv()]
+        while received[-1] != offer(DOOR, "again"):
+            received.append(await anna.socket.recv())
+        relayed = received[:-1]
+        assert 60 <= len(relayed) < 1000
+        assert relayed == [candidate(DOOR, index) for index in range(len(relayed))]
+        assert faults(caplog) == ["too many messages"]
+
+    async def test_the_log_holds_no_secrets(
+        self, pair: tuple[Client, Client], caplog: pytest.LogCaptureFixture
+    ):
+        caplog.set_level(logging.DEBUG)
+        door, _ = pair
+        await door.send(offer(ANNA), "hello", offer(DOOR, "secret"), dumps(type=DOOR))
+        await door.socket.recv()
+        await door.socket.recv()
+        text = "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("homecall_pi"))
+        assert ROOM[:8] in text
+        for secret in (ROOM, DOOR, ANNA, "v=0", LINE):
+            assert secret not in text
+
+
+class TestStalled:
+    """Clients that are there and yet are not."""
+
+    async def test_a_silent_one_is_dropped(self, start: Start):
+        """It never answers a ping: without that, its seat would be taken for hours."""
+        running = await start(ping_interval_s=0.01, ping_timeout_s=0.01)
+        async with dial_signal(running) as silent:
+            ping = await silent.recv(6)
+            assert ping[:2] == b"\x89\x04"
+            close = await silent.recv(1000)
+        assert close[2:] == (1011).to_bytes(2, "big") + b"keepalive ping timeout"
+        await until(lambda: not running._lines)
+
+    async def test_a_slow_reader_is_cut_off(
+        self, start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(server, "MAX_OUTBOX_BYTES", 16 * 1024)
+        running = await start()
+        url = f"ws://127.0.0.1:{running.port}/signal"
+        async with dial_signal(running) as stuck, connect(url) as door:
+            await stuck.send(masked(join(ANNA)))
+            await door.send(join(DOOR))
+            while not faults(caplog):
+                await door.send(offer(DOOR, "x" * 30_000))
+                await (await door.ping())
+            await door.send("still there?")
+            assert "malformed" in await door.recv()
+        assert faults(caplog)[0] == "does not read what it is sent"
+
+    async def test_unread_pongs_do_not_pile_up(
+        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        """The library itself answers pings, without asking whether anybody reads."""
+        async with dial_signal(running) as flooder:
+            with pytest.raises(ConnectionError):
+                await flooder.send(PING * 100_000)
+        assert faults(caplog) == ["does not read what it is sent"]
+
+    async def test_reading_late_and_going_early_is_no_fault(
+        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        """The server closes while data waits, a case in which asyncio cannot abort later."""
+        async with dial_signal(running) as late:
+            await late.send(PING * 1600)
+            late.socket.shutdown(socket.SHUT_WR)
+            await until(lambda: all(line.transport.is_closing() for line in running._lines))
+            assert len(await late.recv(1600 * 127 + 1)) == 1600 * 127
+        await until(lambda: not running._lines)
+        assert faults(caplog) == []
+
+    async def test_too_many_connections(
+        self,
+        running: SignalingServer,
+        pair: tuple[Client, Client],
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr(line, "MAX_LINES", 2)
+        async with dial(running) as surplus:
+            with suppress(ConnectionResetError):
+                assert await surplus.recv(1) == b""
+        door, anna = pair
+        await door.send(candidate(DOOR))
+        await anna.expect(candidate(DOOR))
+
+
+class TestHttp:
+    """The page and its neighbours on the same port."""
+
+    async def test_the_page(self, running: SignalingServer):
+        status, headers, body = await fetch(running.port, get(f"/?room={ROOM}"))
+        assert (status, body) == (200, b"<!doctype html>")
+        assert headers["server"] == "homecall-pi"
+        assert headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'self'" in headers["content-security-policy"]
+        request = get("/", f"If-None-Match: {headers['etag']}")
+        assert (await fetch(running.port, request))[::2] == (304, b"")
+
+    async def test_configuration_and_health(self, start: Start):
+        running = await start(ice_servers=[{"urls": "stun:stun.example.org"}])
+        _, _, config = await fetch(running.port, get("/config.json"))
+        assert json.loads(config) == {"iceServers": [{"urls": "stun:stun.example.org"}]}
+        assert (await fetch(running.port, get("/healthz")))[::2] == (200, b"ok\n")
+
+    async def test_a_large_file_is_not_taken_for_a_slow_reader(self, start: Start, tmp_path: Path):
+        body = bytes(range(256)) * 8192
+        (tmp_path / "web" / "large.png").write_bytes(body)
+        running = await start()
+        assert (await fetch(running.port, get("/large.png")))[::2] == (200, body)
+
+    @pytest.mark.parametrize(
+        ("request_", "status"),
+        [
+            (get("/../secret"), 404),
+            (get("/%2e%2e/secret"), 404),
+            (upgrade("/other"), 404),
+            (get("/signal"), 426),
+            (b"POST / HTTP/1.1\r\nHost: door\r\n\r\n", 405),
+            (b"POST /signal HTTP/1.1\r\nHost: door\r\nUpgrade: websocket\r\n\r\n", 405),
+            (get("/" + "x" * 10_000), 414),
+            (get("/", "X: " + "x" * 10_000), 431),
+        ],
+    )
+    async def test_refusals(self, running: SignalingServer, request_: bytes, status: int):
+        assert (await fetch(running.port, request_))[0] == status
+
+    async def test_requests_are_not_logged(
+        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        caplog.set_level(logging.DEBUG)
+        await fetch(running.port, get(f"/?room={ROOM}"))
+        await fetch(running.port, upgrade(f"/other?room={ROOM}"))
+        assert ROOM not in caplog.text
+
+    @pytest.mark.parametrize(
+        "garbage",
+        [b"\x16\x03\x01\x02\x00\x01" * 20, b"\r\n\r\n", b"GET / HTTP/9\r\n\r\n", b"G", b""],
+    )
+    async def test_garbage_leaves_no_trace(
+        self, garbage: bytes, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        async with dial(running, garbage) as hostile:
+            hostile.socket.shutdown(socket.SHUT_WR)
+            with suppress(ConnectionResetError):
+                assert await hostile.recv(1) == b""
+        assert (await fetch(running.port, get("/healthz")))[0] == 200
+        assert faults(caplog) == []
+
+
+class TestOrigin:
+    """Who may open a WebSocket: devices, our own page, and the listed ones."""
+
+    @pytest.mark.parametrize(
+        ("host", "origin", "admitted"),
+        [
+            ("door", None, True),
+            ("door:8443", "https://door:8443", True),
+            ("Door.Example.org", "https://door.example.ORG", True),
+            ("door", "https://door:443", True),
+            ("door:80", "http://door", True),
+            ("[::1]:8443", "http://[::1]:8443", True),
+            ("door:8443", "https://door", False),
+            ("door", "https://evil.example", False),
+            ("door", "https://door.evil.example", False),
+            ("door", "https://listed.example", True),
+            ("door", "http://listed.example", False),
+            ("door", "null", False),
+            ("door", "://door", False),
+            ("door", "https://", False),
+            ("", "https://", False),
+            ("door", "door", False),
+        ],
+    )
+    async def test_table(
+        self,
+        host: str,
+        origin: str | None,
+        admitted: bool,
+        start: Start,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        running = await start(origins=["https://Listed.example/"])
+        fields = [] if origin is None else [f"Origin: {origin}"]
+        request = upgrade("/signal", *fields).replace(b"Host: door", f"Host: {host}".encode())
+        async with dial(running, request) as client:
+            status = await client.recv(len("HTTP/1.1 101"))
+        assert status == (b"HTTP/1.1 101" if admitted else b"HTTP/1.1 403")
+        assert len(faults(caplog)) == (0 if admitted else 1)
+
+    async def test_two_origins_are_none_of_ours(self, running: SignalingServer):
+        request = upgrade("/signal", "Origin: https://door", "Origin: https://door")
+        status, _, body = await fetch(running.port, request)
+        assert status == 403
+        assert b"`origins`" in body
+
+
+class TestTls:
+    """The server with a certificate of its own."""
+
+    @pytest.fixture
+    def files(
+        self, tmp_path: Path, write_certificate: Callable[..., tuple[Path, Path]]
+    ) -> dict[str, str]:
+        cert, key = write_certificate(tmp_path / "tls")
+        return {"tls_cert": str(cert), "tls_key": str(key)}
+
+    @pytest.fixture
+    def trust(self, files: dict[str, str]) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=files["tls_cert"])
+
+    async def test_page_and_signal(
+        self, start: Start, files: dict[str, str], trust: ssl.SSLContext
+    ):
+        running = await start(**files)
+        assert (await fetch(running.port, get("/"), trust))[2] == b"<!doctype html>"
+        url = f"wss://127.0.0.1:{running.port}/signal"
+        origin = f"https://127.0.0.1:{running.port}"
+        async with connect(url, ssl=trust, origin=origin) as socket_:
+            client = Client(socket_)
+            await client.send("hello")
+            await client.expect(error("malformed message: not a JSON object", None))
+
+    async def test_garbage_leaves_no_trace(
+        self,
+        start: Start,
+        files: dict[str, str],
+        trust: ssl.SSLContext,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        running = await start(**files)
+        async with dial(running, get("/")) as hostile:  # http to an https port
+            with suppress(ConnectionResetError):
+                await hostile.recv(1000)
+        assert (await fetch(running.port, get("/healthz"), trust))[0] == 200
+        assert faults(caplog) == []
+
+    async def test_old_tls_is_refused(
+        self, start: Start, files: dict[str, str], trust: ssl.SSLContext
+    ):
+        running = await start(**files)
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            trust.maximum_version = ssl.TLSVersion.TLSv1_1
+        with pytest.raises(ssl.SSLError):
+            await fetch(running.port, get("/"), trust)
+
+    async def test_a_renewed_certificate_is_taken_up(
+        self,
+        start: Start,
+        files: dict[str, str],
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+        write_certificate: Callable[..., tuple[Path, Path]],
+    ):
+        caplog.set_level(logging.INFO)
+        monkeypatch.setattr(server, "HOUSEKEEPING_S", 0.001)
+        running = await start(**files)
+        cert, key = write_certificate(tmp_path / "new")
+        old_trust = ssl.create_default_context(cafile=files["tls_cert"])
+        trust = ssl.create_default_context(cafile=str(cert))
+        key.rename(files["tls_key"])  # for a moment the two do not fit
+        await until(lambda: "does not belong" in caplog.text)
+        assert (await fetch(running.port, get("/healthz"), old_trust))[0] == 200
+        cert.rename(files["tls_cert"])
+        await until(lambda: "took up the renewed certificate" in caplog.text)
+        assert (await fetch(running.port, get("/healthz"), trust))[0] == 200
+
+
+class TestStartAndStop:
+    """What an operator sees."""
+
+    async def test_localhost_answers_on_ipv4_and_ipv6(self, start: Start):
+        running = await start(host="localhost")
+        async with connect(f"ws://localhost:{running.port}/signal"):
+            pass
+        assert (await fetch(running.port, get("/healthz")))[0] == 200
+
+    async def test_faults_are_the_operators(self, running: SignalingServer, start: Start):
+        for settings, cure in (
+            ({"host": "0.0.0.0"}, "tls_cert"),  # noqa: S104
+            ({"port": running.port}, "already in use"),
+            ({"tls_cert": "/nonexistent/cert.pem"}, "/nonexistent/cert.pem"),
+            ({"tls_key": "/nonexistent/key.pem"}, "/nonexistent/key.pem"),
+        ):
+            with pytest.raises(OperatorError, match=cure):
+                await start(**settings)
+
+    async def test_a_proxy_may_speak_in_the_clear(self, start: Start):
+        running = await start(host="0.0.0.0", behind_proxy=True)  # noqa: S104
+        assert (await fetch(running.port, get("/healthz")))[0] == 200
+
+    async def test_stopping_says_going_away(
+        self, running: SignalingServer, pair: tuple[Client, Client]
+    ):
+        await running.stop()
+        for client in pair:
+            assert await client.expect_close(1001) == []
+        with pytest.raises(ConnectionRefusedError):
+            await fetch(running.port, get("/"))
+        await running.stop()  # once more is no fault
+
+    async def test_stopping_does_not_wait_for_the_deaf(
+        self, running: SignalingServer, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(server, "STOP_GRACE_S", 0.01)
+        async with dial(running), dial_signal(running), dial(running, b"GET / HT"):
+            await running.stop()
+            assert not running._lines
+
+    async def test_the_same_object_does_not_linger(self, start: Start):
+        first = await start()
+        await first.stop()
+        again = await start(port=first.port)
+        assert again.port == first.port
+
+    async def test_held_offers_expire_while_nothing_happens(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(server, "HOUSEKEEPING_S", 0.001)
+        monkeypatch.setattr("homecall_pi.core.rooms.MAX_OFFER_AGE_S", 0.0)
+        running = await start()
+        url = f"ws://127.0.0.1:{running.port}/signal"
+        async with connect(url) as door:
+            await door.send(join(DOOR))
+            await door.send(offer(DOOR))
+        await until(lambda: len(running._rooms) == 0)
+        assert running._rooms.held_bytes == 0
+
+
+async def test_an_unlisted_status_reaches_a_websocket_client(running: SignalingServer):
+    with pytest.raises(InvalidStatus) as caught:
+        await connect(f"ws://127.0.0.1:{running.port}/signal", origin="https://evil.example")
+    assert caught.value.response.status_code == 403

@@ -1,0 +1,160 @@
+"""Flags: every key of the configuration has one, and a value of it arrives as in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from homecall_pi.config import Config, load
+from homecall_pi.errors import OperatorError
+from homecall_pi.flags import config_flags, overrides
+
+from .doubles import ROOM
+
+SAMPLES: dict[str, Any] = {
+    "server": "wss://example.org/signal",
+    "room": ROOM,
+    "name": "Türklingel 🔔",
+    "control": "/tmp/control.sock",
+    "call.ring_s": 12.5,
+    "call.connect_s": 1.0,
+    "call.talk_s": 3.0,
+    "call.bounce_s": 0.2,
+    "camera.source": "fake",
+    "camera.file": "porch.mp4",
+    "camera.width": 320,
+    "camera.height": 240,
+    "camera.fps": 15,
+    "camera.bitrate_bps": 300_000,
+    "microphone.source": "fake",
+    "microphone.file": "speech.ogg",
+    "speaker.source": "fake",
+    "speaker.file": "heard.wav",
+    "ice.servers": [{"urls": ["stun:example.org"], "username": "me", "credential": "x"}],
+    "serve.host": "192.0.2.1",
+    "serve.port": 443,
+    "serve.tls_cert": "cert.pem",
+    "serve.tls_key": "key.pem",
+    "serve.behind_proxy": True,
+    "serve.origins": ["https://example.org"],
+    "log.level": "debug",
+}
+"""One value for each key, none of them the default."""
+
+
+def leaves(value: Any, path: str = "") -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.{key}".lstrip("."))
+    else:
+        yield path
+
+
+def plain(config: Config) -> dict[str, Any]:
+    """The configuration as JSON would have it."""
+    return msgspec.json.decode(msgspec.json.encode(config))
+
+
+def at(value: Any, key: str) -> Any:
+    for part in key.split("."):
+        value = value[part]
+    return value
+
+
+KEYS = sorted(leaves(plain(Config())))
+
+
+@pytest.fixture
+def parse() -> Callable[..., dict[str, Any]]:
+    """A function of flags that returns the overrides that they make."""
+
+    def parsed(*arguments: str, **choice: str) -> dict[str, Any]:
+        @click.command()
+        @config_flags(**choice)
+        def command(**flags: Any) -> None:
+            found.update(overrides(flags))
+
+        found: dict[str, Any] = {}
+        result = CliRunner().invoke(command, arguments, catch_exceptions=False)
+        if result.exit_code:
+            raise click.UsageError(result.output)
+        return found
+
+    return parsed
+
+
+def arguments(key: str, value: Any) -> list[str]:
+    name = "--" + key.replace(".", "-").replace("_", "-")
+    if isinstance(value, bool):
+        return [name if value else name.replace("--", "--no-")]
+    return [name, msgspec.json.encode(value).decode() if isinstance(value, list) else str(value)]
+
+
+def test_there_is_a_sample_for_every_key():
+    assert sorted(SAMPLES) == KEYS
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_key_can_be_given_as_a_flag(key: str, parse: Callable[..., dict[str, Any]]):
+    given = parse(*arguments(key, SAMPLES[key]))
+    config = plain(load(None, given))
+    assert at(config, key) == SAMPLES[key] != at(plain(Config()), key)
+    others = {other: at(config, other) for other in KEYS if other != key}
+    assert others == {other: at(plain(Config()), other) for other in others}
+
+
+def test_no_flag_overrides_nothing(parse: Callable[..., dict[str, Any]]):
+    assert parse() == {}
+
+
+def test_a_switch_can_be_turned_off_again(parse: Callable[..., dict[str, Any]]):
+    given = parse("--no-serve-behind-proxy")
+    assert given == {"serve": {"behind_proxy": False}}
+
+
+def test_only_one_section_goes_without_its_name(parse: Callable[..., dict[str, Any]]):
+    assert parse("--port", "1", "--tls-key", "k", only="serve") == {
+        "serve": {"port": 1, "tls_key": "k"}
+    }
+    with pytest.raises(click.UsageError, match="No such option"):
+        parse("--camera-width", "320", only="serve")
+
+
+def test_a_section_can_be_left_out(parse: Callable[..., dict[str, Any]]):
+    with pytest.raises(click.UsageError, match="No such option"):
+        parse("--serve-port", "1", without="serve")
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "key"),
+    [
+        ("--camera-width", "wide", "camera.width"),
+        ("--camera-width", "", "camera.width"),
+        ("--camera-width", "320.5", "camera.width"),
+        ("--call-ring-s", "soon", "call.ring_s"),
+        ("--camera-source", "webcam", "camera.source"),
+        ("--ice-servers", "stun:example.org", "ice.servers"),
+        ("--ice-servers", "[", "ice.servers"),
+        ("--name", "\udcff", "name"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_with_the_key_and_a_cure(
+    flag: str, value: str, key: str, parse: Callable[..., dict[str, Any]]
+):
+    with pytest.raises(OperatorError) as caught:
+        parse(flag, value)
+    assert str(caught.value).startswith(f"command line: {key}: ")
+    assert str(caught.value).endswith("; see `homecall-pi config --help`")
+
+
+def test_every_flag_is_explained():
+    @click.command()
+    @config_flags()
+    def command(**_: Any) -> None: ...
+
+    assert [option.name for option in command.params if not option.help] == []
