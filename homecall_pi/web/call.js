@@ -1,0 +1,85 @@
+// What the page is doing, as tables: (state, event) -> (next state, actions). No DOM, no WebRTC.
+//
+// Three things change independently, so the state has three parts:
+//
+//   visit  "no-room"  the link names no room       "name"  asking for a name     "named"
+//   line   "down"     no server                    "up"    joined and waiting
+//          "full"     others are in the room       "replaced"  opened elsewhere with this name
+//   call   "idle"     "ringing"  somebody is at the door    "talking"  the microphone is theirs
+//
+// Media is peer to peer: whatever the line does, a call goes on. An event without a row in a
+// part's present state changes nothing there. An action is "verb" or "verb:word".
+
+export const INITIAL = Object.freeze({ visit: "no-room", line: "down", call: "idle" });
+
+const VISIT = {
+  "no-room": { "name-wanted": ["name"], named: ["named", "connect"] },
+  name: { named: ["named", "connect"], "name-kept": ["named"] },
+  named: { "name-wanted": ["name"] },
+};
+
+const LINE = {
+  down: {
+    "line-up": ["up", "tell:online"],
+  },
+  up: {
+    "line-down": ["down", "tell:offline"],
+    full: ["full", "retry-join", "tell:full"],
+    replaced: ["replaced", "tell:replaced"],
+  },
+  full: {
+    "line-down": ["down", "stop-retrying", "tell:offline"],
+    full: ["full", "retry-join"],
+    replaced: ["replaced", "stop-retrying", "tell:replaced"],
+    // No error came back after the latest join: the server took it.
+    admitted: ["up", "stop-retrying", "tell:online"],
+    offer: ["up", "stop-retrying"],
+  },
+  replaced: {
+    "use-here": ["down", "connect"],
+  },
+};
+
+const CALL = {
+  idle: {
+    offer: ["ringing", "show-visitor", "ring", "tell:ringing"],
+  },
+  ringing: {
+    offer: ["ringing", "show-visitor"],
+    answer: ["talking", "hush", "say:answered", "open-microphone", "start-clock", "tell:talking"],
+    decline: ["idle", "hush", "part:declined", "rejoin", "tell:declined"],
+    ended: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
+  },
+  talking: {
+    // The door came back with a new connection: the call goes on as it was.
+    offer: ["talking", "show-visitor", "carry-microphone", "say:answered", "tell:resumed"],
+    "hang-up": ["idle", "close-microphone", "part:hung-up", "rejoin", "tell:hung-up"],
+    ended: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
+    unstable: ["talking", "tell:reconnecting"],
+    stable: ["talking"],
+  },
+};
+
+/** The state after `event`, and what has to be done about it, in order. */
+export function step(state, event) {
+  const rows = {
+    visit: VISIT[state.visit][event],
+    line: LINE[state.line][event],
+    call: CALL[state.call][event],
+  };
+  const next = { ...state };
+  const actions = [];
+  for (const [part, row] of Object.entries(rows)) {
+    if (!row) continue;
+    next[part] = row[0];
+    actions.push(...row.slice(1));
+  }
+  return { state: next, actions };
+}
+
+/** The one word for what the visitor of the page sees: a call comes before everything else. */
+export function shown(state) {
+  if (state.call !== "idle") return state.call;
+  if (state.visit !== "named") return state.visit;
+  return { down: "offline", up: "waiting" }[state.line] ?? state.line;
+}

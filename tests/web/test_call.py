@@ -1,0 +1,249 @@
+"""A ring, seen from the family's page: who is there, answering, talking, hanging up."""
+
+import pytest
+from playwright.async_api import expect
+
+from .conftest import ROOM
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def talk(family, door, **options):
+    """Opens the page, rings, answers; returns the page's line."""
+    line = await family.open()
+    await door.ring(line, **options)
+    await family.page.click("#answer")
+    await family.until_state("talking")
+    return line
+
+
+async def test_shows_who_is_there_before_answering(family, door):
+    line = await family.open()
+    await door.ring(line, sender="Дверь <b>1</b>")
+    await family.until_state("ringing")
+    await family.until_picture()
+    await expect(family.page.locator("#caller")).to_have_text("Дверь <b>1</b>")
+    await expect(family.page.locator("#answer")).to_be_focused()
+    await family.until("!document.querySelector('#sound').paused")
+    assert await family.data("mic") == "off"
+    assert await door.page.evaluate("visitor.heardEnergy()") == 0
+
+
+async def test_the_answer_goes_out_before_any_candidate_and_accepts_the_control_channel(
+    family, door
+):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await line.take("candidate")
+    answer = await line.take("answer")
+    assert answer["from"] == "Anna"
+    assert answer["room"] == ROOM
+    assert answer["sdp"].split("m=")[0].endswith("a=x-homecall:1\r\n")
+    assert "a=sendrecv" in answer["sdp"].split("m=")[1]
+    assert "a=candidate" not in answer["sdp"]
+
+
+async def test_candidates_are_those_of_a_browser(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    message = await line.take("candidate")
+    assert message["room"] == ROOM
+    assert message["from"] == "Anna"
+    assert message["candidate"]["candidate"].startswith("candidate:")
+    assert message["candidate"]["sdpMid"] == "0"
+    assert message["candidate"]["sdpMLineIndex"] == 0
+
+
+async def test_answering_by_key_sends_the_voice_and_says_so(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_state("ringing")
+    await expect(family.page.locator("#answer")).to_be_focused()
+    await family.page.keyboard.press("Enter")
+    await family.until_state("talking")
+    await door.until_heard("answered")
+    await door.until_voice()
+    assert await family.data("mic") == "on"
+    await expect(family.page.locator("#elapsed")).to_have_text("0:01")
+
+
+@pytest.mark.parametrize("way", ["click", "Escape"])
+async def test_declining_says_so_and_waits_again(family, door, way):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_state("ringing")
+    if way == "click":
+        await family.page.click("#decline")
+    else:
+        await family.page.keyboard.press(way)
+    await family.until_state("waiting")
+    await door.until_heard("declined")
+    assert (await line.take("leave"))["user"] == "Anna"
+    assert (await line.take("join"))["user"] == "Anna"
+    assert await family.page.evaluate("document.querySelector('#picture').srcObject") is None
+
+
+async def test_declining_before_the_channel_is_open_still_says_so(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#decline")
+    await family.until_state("waiting")
+    await door.accept(line)
+    await door.until_heard("declined")
+
+
+async def test_hanging_up_says_so_and_lets_the_microphone_go(family, door):
+    await family.page.add_init_script(
+        """const take = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (what) => (window.taken = await take(what));"""
+    )
+    line = await talk(family, door)
+    await family.until("document.body.dataset.mic === 'on'")
+    await family.page.click("#hangup")
+    await family.until_state("waiting")
+    await door.until_heard("answered", "hung-up")
+    await line.take("leave")
+    await line.take("join")
+    assert await family.data("mic") == "off"
+    assert await family.page.evaluate("taken.getTracks()[0].readyState") == "ended"
+
+
+async def test_the_next_ring_rings_after_a_call(family, door):
+    line = await talk(family, door)
+    await family.page.click("#hangup")
+    await family.until_state("waiting")
+    await door.ring(line)
+    await family.until_state("ringing")
+    await family.until_picture()
+
+
+@pytest.mark.parametrize(
+    ("reason", "toast"),
+    [
+        ("hung-up", "The door has hung up"),
+        ("odd", "The call has ended"),
+    ],
+)
+async def test_the_door_ends_the_call(family, door, reason, toast):
+    await talk(family, door)
+    await door.end(reason)
+    await family.until_state("waiting")
+    await family.until_toast(toast)
+
+
+async def test_a_ring_that_nobody_answered_leaves_a_note(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_state("ringing")
+    await door.end("no-answer")
+    await family.until_state("waiting")
+    await expect(family.page.locator("#missed")).to_be_visible()
+    await door.ring(line)
+    await family.until_state("ringing")
+    await family.page.click("#decline")
+    await expect(family.page.locator("#missed")).to_be_hidden()
+
+
+@pytest.mark.parametrize("control", [True, False])
+async def test_a_vanished_connection_ends_the_call(family, door, control):
+    await talk(family, door, control=control)
+    await family.until_picture()
+    await door.page.evaluate("visitors.at(-1).pc.close()")
+    await family.until_state("waiting")
+
+
+async def test_a_peer_without_the_control_channel_hears_and_is_left(family, door):
+    line = await family.open()
+    answer = await door.ring(line, control=False)
+    assert "x-homecall" not in answer
+    await family.page.click("#answer")
+    await door.until_voice()
+    await family.page.click("#hangup")
+    await family.until_state("waiting")
+    await line.take("leave")
+    await line.take("join")
+    await door.until("visitors.at(-1).pc.getReceivers()[0].transport.state === 'closed'")
+
+
+async def test_mute_and_volume(family, door):
+    await talk(family, door)
+    await door.until_voice()
+    await family.page.click("#mute")
+    assert await family.data("mic") == "muted"
+    await expect(family.page.locator("#mute")).to_have_attribute("aria-pressed", "true")
+    await family.page.click("#mute")
+    assert await family.data("mic") == "on"
+    await family.page.fill("#volume", "30")
+    assert await family.page.evaluate("document.querySelector('#sound').volume") == 0.3
+
+
+async def test_a_denied_microphone_leaves_a_call_to_listen_to_and_can_be_retried(family, door):
+    await family.page.add_init_script(
+        """const take = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        window.denied = true;
+        navigator.mediaDevices.getUserMedia = async (what) => {
+          if (denied) throw new DOMException("no", "NotAllowedError");
+          return take(what);
+        };"""
+    )
+    await talk(family, door)
+    await door.until_heard("answered")
+    await family.until("document.body.dataset.mic === 'denied'")
+    await family.until_toast("No microphone")
+    assert await family.data("state") == "talking"
+    await family.page.evaluate("denied = false")
+    await family.page.click("#mute")
+    await door.until_voice()
+    assert await family.data("mic") == "on"
+
+
+async def test_full_screen(family, door):
+    await talk(family, door)
+    await family.page.click("#fullscreen")
+    await family.until("document.fullscreenElement !== null")
+    await family.page.click("#hangup")
+    await family.until("document.fullscreenElement === null")
+
+
+async def test_sound_starts_with_the_first_touch(family, door):
+    await family.open()
+    await family.page.reload()
+    line = await family.board.line()
+    await door.ring(line)
+    await family.until_state("ringing")
+    await expect(family.page.locator("#unblock-sound")).to_be_visible()
+    await family.page.mouse.click(5, 300)
+    await expect(family.page.locator("#unblock-sound")).to_be_hidden()
+    await family.until("!document.querySelector('#sound').paused")
+    assert await family.data("state") == "ringing"
+
+
+async def test_the_title_rings_and_names_no_room(family, door):
+    line = await family.open()
+    calm = await family.page.title()
+    await door.ring(line)
+    await family.until("document.title.includes('Somebody is at the door')")
+    await family.page.click("#decline")
+    await family.until(f"document.title === '{calm}'")
+
+
+async def test_leaving_the_page_ends_the_call(family, door):
+    line = await talk(family, door)
+    await door.until_heard("answered")
+    await family.page.goto("about:blank")
+    await line.take("leave")
+    await door.until("visitors.at(-1).channel.readyState !== 'open'")
+
+
+async def test_a_call_outlives_the_line(family, door):
+    line = await talk(family, door)
+    await door.until_voice()
+    await line.socket.close()
+    again = await family.board.line()
+    await again.take("join")
+    assert await family.data("state") == "talking"
+    await family.page.click("#hangup")
+    await door.until_heard("answered", "hung-up")
+    await again.take("leave")
+    await again.take("join")

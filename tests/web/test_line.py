@@ -1,0 +1,176 @@
+"""The link, the name, and the line to the server that repairs itself."""
+
+import pytest
+from playwright.async_api import expect
+
+from .conftest import ROOM
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_a_link_without_a_room_is_explained(family):
+    for query in ["", "?room=", "?room=1234", f"?room={ROOM}x"]:
+        await family.page.goto(family.board.url + "/" + query)
+        await family.until_state("no-room")
+        await expect(family.page.locator("h1:visible")).to_have_text("This link is incomplete")
+    assert family.board.lines.empty()
+
+
+async def test_the_name_is_asked_once(family):
+    await family.page.goto(family.board.link)
+    await family.until_state("name")
+    await expect(family.page.locator("#name")).to_be_focused()
+    await family.page.fill("#name", "  Бабушка ")
+    await family.page.press("#name", "Enter")
+    line = await family.board.line()
+    assert await line.take("join") == {"type": "join", "room": ROOM, "user": "Бабушка"}
+    await family.until_state("waiting")
+    await family.page.reload()
+    again = await family.board.line()
+    assert (await again.take("join"))["user"] == "Бабушка"
+
+
+async def test_the_name_can_be_changed(family):
+    line = await family.open("Anna")
+    await family.page.click("#change-name")
+    await family.until_state("name")
+    await family.page.fill("#name", "Boris")
+    await family.page.press("#name", "Enter")
+    assert (await line.take("leave"))["user"] == "Anna"
+    assert (await line.take("join"))["user"] == "Boris"
+    await family.until_state("waiting")
+
+
+async def test_a_ring_comes_before_a_name_being_changed(family, door):
+    line = await family.open("Anna")
+    await family.page.click("#change-name")
+    await door.ring(line)
+    await family.until_state("ringing")
+    await family.page.click("#decline")
+    await family.until_state("name")
+    await family.page.click("#keep-name")
+    await family.until_state("waiting")
+
+
+async def test_a_lost_line_comes_back_and_joins(family):
+    line = await family.open()
+    await line.socket.close()
+    await family.until_toast("trying again")
+    again = await family.board.line()
+    assert (await again.take("join"))["user"] == "Anna"
+    await family.until_state("waiting")
+    assert await family.data("line") == "up"
+
+
+async def test_a_server_that_is_not_there_is_shown(family):
+    line = await family.open()
+    family.board.refusing = True
+    await line.socket.close()
+    await family.until_state("offline")
+    assert await family.data("line") == "down"
+    family.board.refusing = False
+    await family.page.evaluate("dispatchEvent(new Event('online'))")
+    await (await family.board.line()).take("join")
+    await family.until_state("waiting")
+
+
+async def test_replaced_elsewhere_waits_for_the_user(family):
+    line = await family.open()
+    await line.socket.close(4001, "replaced")
+    await family.until_state("replaced")
+    await expect(family.page.locator("#use-here")).to_be_focused()
+    await family.page.evaluate("dispatchEvent(new Event('online'))")
+    assert family.board.lines.empty()
+    await family.page.click("#use-here")
+    await (await family.board.line()).take("join")
+    await family.until_state("waiting")
+
+
+async def test_a_full_room_is_told_and_tried_again(family):
+    await family.page.clock.install()
+    line = await family.open()
+    await line.send(type="error", room=ROOM, message="room is full")
+    await family.until_state("full")
+    await family.page.clock.fast_forward(5_000)
+    await line.take("join")
+    await line.send(type="error", room=ROOM, message="room is still full")
+    await line.send(type="error", message="both were heard")
+    await family.until_toast("both were heard")
+    await family.page.clock.fast_forward(5_000)
+    await line.take("join")
+    await family.page.clock.fast_forward(2_000)
+    await family.until_state("waiting")
+
+
+async def test_a_full_room_frees_itself_by_a_ring(family, door):
+    line = await family.open()
+    await line.send(type="error", message="Room is full.")
+    await family.until_state("full")
+    await door.ring(line)
+    await family.until_state("ringing")
+    await family.page.click("#decline")
+    await family.until_state("waiting")
+
+
+async def test_the_room_may_come_back_in_other_letters(family, door):
+    line = await family.open()
+    await line.send(type="offer", room=ROOM.upper(), sdp=await door.offer())
+    await family.until_state("ringing")
+    await expect(family.page.locator("#caller")).to_have_text("The door")
+
+
+async def test_another_error_is_told_and_ends_nothing(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.page.click("#answer")
+    await line.send(type="error", message="<b>odd</b>")
+    await family.until_toast("<b>odd</b>")
+    assert await family.data("state") == "talking"
+
+
+async def test_ice_servers_come_from_the_server(family, door):
+    family.board.config = {"iceServers": [{"urls": "stun:127.0.0.1:9"}]}
+    await family.page.add_init_script(
+        """window.made = [];
+        const plain = RTCPeerConnection;
+        window.RTCPeerConnection = class extends plain {
+          constructor(options) { super(options); made.push(options.iceServers ?? []); }
+        };"""
+    )
+    line = await family.open()
+    await family.until("made.at(-1).length === 1")
+    await door.ring(line)
+    await family.until_state("ringing")
+
+
+@pytest.mark.parametrize("config", [None, {"iceServers": [{"urls": "x:y"}]}])
+async def test_a_useless_configuration_costs_no_ring(family, door, config):
+    family.board.config = config
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+
+
+async def test_speaks_russian(browser, board):
+    context = await browser.new_context(locale="ru-RU")
+    page = await context.new_page()
+    await page.goto(board.link)
+    await expect(page.locator("h1:visible")).to_have_text("Как вас зовут?")
+    assert await page.evaluate("document.documentElement.lang") == "ru"
+    await context.close()
+
+
+async def test_everything_fits_the_screen(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await fits(family.page, "#decline", "#answer")
+    await family.page.click("#answer")
+    await fits(family.page, "#mute", "#volume", "#fullscreen", "#hangup")
+
+
+async def fits(page, *controls):
+    for width, height in [(320, 568), (568, 320), (1280, 800)]:
+        await page.set_viewport_size({"width": width, "height": height})
+        for control in controls:
+            await expect(page.locator(control)).to_be_in_viewport(ratio=1)
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")

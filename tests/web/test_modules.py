@@ -1,0 +1,209 @@
+"""The page's pure modules: state tables, session descriptions, words, delays, the link."""
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+SDP = (
+    "v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n{line}"
+    "m=audio 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-ufrag:{ufrag}\r\na=fingerprint:sha-256 {print}\r\n"
+    "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:{ufrag}2\r\n"
+)
+
+
+def sdp(*, line="", ufrag="abcd", fingerprint="AA:BB"):
+    return SDP.format(line=line, ufrag=ufrag, print=fingerprint)
+
+
+@pytest.fixture
+def run(door_page):
+    """Evaluates `(module, ...args) => result` with one of the page's modules."""
+
+    async def evaluate(module, function, *arguments):
+        return await door_page.evaluate(
+            "async ([path, text, args]) => eval(text)(await import(path), ...args)",
+            [f"/{module}.js", function, list(arguments)],
+        )
+
+    return evaluate
+
+
+async def walk(run, *events):
+    """The state shown after these events, and the actions of the last one."""
+    return await run(
+        "call",
+        """({ INITIAL, step, shown }, events) => {
+          let now = { state: INITIAL, actions: [] };
+          for (const event of events) now = step(now.state, event);
+          return [shown(now.state), now.actions];
+        }""",
+        events,
+    )
+
+
+READY = ("name-wanted", "named", "line-up")
+
+
+@pytest.mark.parametrize(
+    ("events", "state", "actions"),
+    [
+        ((), "no-room", []),
+        (("name-wanted",), "name", []),
+        (("name-wanted", "named"), "offline", ["connect"]),
+        (READY, "waiting", ["tell:online"]),
+        ((*READY, "offer"), "ringing", ["show-visitor", "ring", "tell:ringing"]),
+        (
+            (*READY, "offer", "decline"),
+            "waiting",
+            ["hush", "part:declined", "rejoin", "tell:declined"],
+        ),
+        ((*READY, "offer", "offer"), "ringing", ["show-visitor"]),
+        ((*READY, "offer", "line-down"), "ringing", ["tell:offline"]),
+        ((*READY, "offer", "hang-up"), "ringing", []),
+        ((*READY, "offer", "answer", "answer"), "talking", []),
+        ((*READY, "offer", "answer", "replaced"), "talking", ["tell:replaced"]),
+        ((*READY, "offer", "answer", "replaced", "ended"), "replaced", None),
+        ((*READY, "offer", "answer", "line-down", "ended"), "offline", None),
+        ((*READY, "full"), "full", ["retry-join", "tell:full"]),
+        ((*READY, "full", "admitted"), "waiting", ["stop-retrying", "tell:online"]),
+        ((*READY, "answer"), "waiting", []),
+        ((*READY, "ended"), "waiting", []),
+    ],
+)
+async def test_state_table(run, events, state, actions):
+    shown, done = await walk(run, *events)
+    assert shown == state
+    assert actions is None or done == actions
+
+
+async def test_every_action_and_its_words_exist(run):
+    """No row of the tables asks for what the intercom cannot do, or says what has no words."""
+    missing = await run(
+        "call",
+        """async ({ INITIAL, step }) => {
+          const source = await (await fetch("/intercom.js")).text();
+          const { WORDS } = await import("/i18n.js");
+          const events = (await (await fetch("/call.js")).text()).match(/"?[a-z-]+"?(?=: \\[)/g)
+            .map((name) => name.replaceAll('"', ""));
+          const seen = new Map([[JSON.stringify(INITIAL), INITIAL]]);
+          const actions = new Set();
+          for (const state of seen.values()) {
+            for (const event of events) {
+              const next = step(state, event);
+              next.actions.forEach((action) => actions.add(action));
+              const key = JSON.stringify(next.state);
+              if (!seen.has(key)) seen.set(key, next.state);
+            }
+          }
+          return [...actions].filter((action) => {
+            const [verb, word] = action.split(":");
+            const known = source.includes(`${verb}: (`) || source.includes(`"${verb}": (`);
+            return !known || (verb === "tell" && !(word in WORDS.en));
+          });
+        }""",
+    )
+    assert missing == []
+
+
+async def test_both_languages_have_the_same_words(run):
+    english, russian, empty = await run(
+        "i18n",
+        """({ WORDS }) => [
+          Object.keys(WORDS.en), Object.keys(WORDS.ru),
+          Object.values(WORDS).flatMap(Object.values).filter((word) => !word).length,
+        ]""",
+    )
+    assert english == russian
+    assert empty == 0
+
+
+async def test_every_word_on_the_page_exists(run):
+    """No key of the page or of a plain `translate("key")` lacks its word."""
+    missing = await run(
+        "i18n",
+        """async ({ WORDS }) => {
+          const files = ["index.html", "app.js", "intercom.js", "view.js"];
+          const read = async (file) => (await fetch(`/${file}`)).text();
+          const text = (await Promise.all(files.map(read))).join();
+          const found = text.matchAll(/(?:data-t=|data-label=|translate\\()"([^"]+)"/g);
+          return [...found].map(([, key]) => key).filter((key) => !(key in WORDS.en));
+        }""",
+    )
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    ("languages", "picked"),
+    [(["ru-RU", "en"], "ru"), (["de", "ru", "en"], "ru"), (["de"], "en"), ([], "en"), (None, "en")],
+)
+async def test_language(run, languages, picked):
+    assert await run("i18n", "(m, languages) => m.pickLanguage(languages)", languages) == picked
+
+
+@pytest.mark.parametrize(
+    ("offer", "invited"),
+    [
+        (sdp(line="a=x-homecall:1\r\n"), True),
+        (sdp(line="a=x-homecall:1\r\n").replace("\r\n", "\n"), True),
+        (sdp(), False),
+        (sdp(line="a=x-homecall:10\r\n"), False),
+        (sdp(line="a=x-homecall:1\r\n").replace("m=application", "m=video"), False),
+        (sdp() + "a=x-homecall:1\r\n", False),  # not at session level
+    ],
+)
+async def test_the_invitation_to_the_control_channel(run, offer, invited):
+    assert await run("sdp", "(m, offer) => m.invitesControl(offer)", offer) is invited
+
+
+async def test_accepting_the_control_channel(run):
+    assert await run("sdp", "(m, answer) => m.withControl(answer)", sdp()) == sdp(
+        line="a=x-homecall:1\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        (sdp(line="a=msid-semantic: WMS\r\n"), True),
+        (sdp(fingerprint="aa:bb"), True),
+        (sdp(ufrag="wxyz"), False),
+        (sdp(fingerprint="CC:DD"), False),
+        ("", False),
+    ],
+)
+async def test_the_same_session(run, other, same):
+    assert await run("sdp", "(m, a, b) => m.sameSession(a, b)", sdp(), other) is same
+
+
+@pytest.mark.parametrize(
+    ("candidate", "ufrag"),
+    [
+        ({"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag 5t/S network-id 1"}, "5t/S"),
+        ({"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host", "usernameFragment": "a"}, "a"),
+        ({"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host"}, None),
+    ],
+)
+async def test_the_session_of_a_candidate(run, candidate, ufrag):
+    assert await run("sdp", "(m, candidate) => m.ufragOf(candidate)", candidate) == ufrag
+
+
+async def test_reconnecting_waits_half_a_second_to_ten(run):
+    shortest, longest = await run(
+        "backoff",
+        """({ delayMs }) => [() => 0, () => 0.999].map(
+          (random) => [0, 1, 2, 3, 4, 5, 1000].map((attempt) => delayMs(attempt, random)))""",
+    )
+    assert shortest == [500, 1000, 2000, 4000, 8000, 10000, 10000]
+    assert all(500 <= delay <= 10000 for delay in longest)
+    assert longest[0] > shortest[0]
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ({"protocol": "https:", "host": "home.example"}, "wss://home.example/signal"),
+        ({"protocol": "http:", "host": "127.0.0.1:8080"}, "ws://127.0.0.1:8080/signal"),
+    ],
+)
+async def test_the_signaling_address(run, address, url):
+    assert await run("link", "(m, address) => m.signalUrl(address)", address) == url
