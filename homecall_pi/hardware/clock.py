@@ -24,15 +24,19 @@ _INK, _PAPER = b"\xeb", b"\x20"  # near white and near black in limited-range lu
 
 
 def draw(frame: av.VideoFrame, text: str) -> None:
-    """Writes `text` (digits, colon, point) on a dark plate at the top left of a yuv420p frame."""
+    """Writes `text` (digits, colon, point) on a dark plate at the top right of a yuv420p frame.
+
+    It keeps clear of the margin that a page with a screen of another shape cuts off.
+    """
     dot = max(1, frame.height // 120)
     luma = memoryview(frame.planes[0])
     stride = frame.planes[0].line_size
     for y, row in enumerate(_rows(text)):
         line = b"".join((_INK if mark == "#" else _PAPER) * dot for mark in row)
-        line = line[: frame.width - 2 * dot]
+        line = line[: frame.width]
+        left = max(0, frame.width * 15 // 16 - len(line))
         for repeat in range(dot):
-            start = ((y + 1) * dot + repeat) * stride + 2 * dot
+            start = ((y + 2) * dot + repeat) * stride + left
             luma[start : start + len(line)] = line
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homecall_pi.core.limits import TokenBucket
@@ -28,6 +28,7 @@ def test_a_refused_request_costs_nothing():
     assert bucket.take(3, 0.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 20)), max_size=50))
 def test_never_grants_more_than_burst_and_rate(requests: list[tuple[float, float]]):
     bucket, now, granted = TokenBucket(burst=10, rate_per_s=2, now=0.0), 0.0, 0.0

@@ -7,7 +7,7 @@ import math
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homecall_pi.core.messages import (
@@ -155,6 +155,7 @@ def test_the_fault_does_not_echo_a_long_frame():
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128)
 
 
+@settings(deadline=None)
 @given(st.uuids(), names, names)
 def test_every_text_survives_the_way(room: object, name: str, text: str):
     for message in (
@@ -168,6 +169,7 @@ def test_every_text_survives_the_way(room: object, name: str, text: str):
 json_values = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just([{}])
 
 
+@settings(deadline=None)
 @given(json_values)
 def test_no_json_value_raises_anything_else(value: object):
     for frame in (json.dumps(value), str(value), frame_of(user=value), frame_of(room=value)):

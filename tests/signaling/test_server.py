@@ -454,15 +454,16 @@ class TestBadClients:
 class TestStalled:
     """Clients that are there and yet are not."""
 
-    async def test_a_silent_one_is_dropped(self, start: Start):
+    async def test_a_silent_one_is_dropped(self, start: Start, monkeypatch: pytest.MonkeyPatch):
         """It never answers a ping: without that, its seat would be taken for hours."""
+        monkeypatch.setattr(server, "CLOSE_TIMEOUT_S", 0.01)
         running = await start(ping_interval_s=0.01, ping_timeout_s=0.01)
         async with dial_signal(running) as silent:
             ping = await silent.recv(6)
             assert ping[:2] == b"\x89\x04"
             close = await silent.recv(1000)
-        assert close[2:] == (1011).to_bytes(2, "big") + b"keepalive ping timeout"
-        await until(lambda: not running._lines)
+            assert close[2:] == (1011).to_bytes(2, "big") + b"keepalive ping timeout"
+            await until(lambda: not running._lines)
 
     async def test_a_slow_reader_is_cut_off(
         self, start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
