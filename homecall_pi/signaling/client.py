@@ -33,7 +33,7 @@ from ..core.messages import (
     decode,
     encode,
 )
-from .promises import HEADER, REPLACES_OFFERS
+from .promises import HEADER, REPLACED, REPLACES_OFFERS
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ class Line:
             writer.cancel()
             self._connection = self._outbox = None
             self._emit(LineDown())
-        self._warn_once(f"line to the signaling server is lost ({connection.close_code})")
+        self._warn_once(_farewell(connection.close_code))
 
     async def _write(self, connection: ClientConnection, outbox: asyncio.Queue[Message]) -> None:
         with contextlib.suppress(ConnectionClosed):
@@ -172,6 +172,15 @@ class Line:
         if text not in self._told and len(self._told) < MAX_WAITING:
             self._told.add(text)
             log.log(level, "%s", text)
+
+
+def _farewell(code: int | None) -> str:
+    if code == REPLACED:
+        return (
+            "another participant has joined the room under this door's name; "
+            "give it or the door another name"
+        )
+    return f"line to the signaling server is lost ({code})"
 
 
 def _cause(error: Exception) -> str:

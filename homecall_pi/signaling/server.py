@@ -28,16 +28,13 @@ from homecall_pi.errors import OperatorError
 from homecall_pi.signaling.endpoint import Certificate, check_exposure, listen
 from homecall_pi.signaling.line import MAX_OUTBOX_BYTES, Line
 from homecall_pi.signaling.pages import SIGNAL_PATH, Pages, plain_text
+from homecall_pi.signaling.promises import HEADER, REPLACED, REPLACES_OFFERS
 
 log = logging.getLogger(__name__)
 
 wire_log = logging.getLogger(f"{__name__}.wire")
 wire_log.setLevel(logging.WARNING)  # below, websockets writes out requests and frames, secrets too
 
-SERVER_HEADER: Final = "homecall-pi"
-"""Clients know by it that a newer offer replaces the older one here."""
-REPLACED: Final = 4001
-"""Close code for a connection whose participant has joined by a newer one."""
 
 MAX_INBOX_FRAMES: Final = 8
 MAX_MALFORMED: Final = 5
@@ -135,7 +132,8 @@ class SignalingServer:
             sock=listener,
             ssl=self._certificate.context if self._certificate else None,
             process_request=self._answer,
-            server_header=SERVER_HEADER,
+            process_response=_promise,
+            server_header=None,
             create_connection=cast(
                 type[ServerConnection], functools.partial(Line, lines=self._lines)
             ),
@@ -240,6 +238,11 @@ class SignalingServer:
                     self._dismiss(replaced, REPLACED, "joined by a newer connection")
                 case Ignored(why):
                     line.complain(why, self._rooms.room_of(line))
+
+
+def _promise(_: ServerConnection, __: Request, response: Response) -> None:
+    """Tells a device in the handshake what it may rely on here."""
+    response.headers[HEADER] = REPLACES_OFFERS
 
 
 def _from_client(frame: str | bytes) -> FromClient:

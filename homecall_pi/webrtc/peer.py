@@ -144,7 +144,7 @@ class Peer:
         self.rest()
         if reason is not None:
             await self._say_farewell(reason)
-        await self._pc.close()
+        await hooks.close(self._pc)
 
     async def _say_farewell(self, reason: Reason) -> None:
         if self._channel.readyState != "open":

@@ -1,6 +1,10 @@
 """The page's pure modules: state tables, session descriptions, words, delays, the link."""
 
+import re
+
 import pytest
+
+from .conftest import WEB
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -130,6 +134,13 @@ async def test_every_word_on_the_page_exists(run):
         }""",
     )
     assert missing == []
+
+
+async def test_every_module_is_fetched_at_once():
+    """The page names all of them, so that none waits for the one that imports it."""
+    page = (WEB / "index.html").read_text()
+    named = set(re.findall(r'<link rel="modulepreload" href="([^"]+)">', page))
+    assert named == {file.name for file in WEB.glob("*.js")} - {"app.js"}
 
 
 @pytest.mark.parametrize(

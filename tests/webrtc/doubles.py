@@ -91,16 +91,19 @@ class Page:
         self._control = control
         self._told: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._opened = asyncio.Event()
+        self._states: set[str] = set()
+        self._changed = asyncio.Event()
         self.pc.on("track", lambda track: self.tracks.setdefault(track.kind, track))
-        if control:
-            self._channel = self.pc.createDataChannel("homecall", negotiated=True, id=0)
-            self._channel.on("open", self._opened.set)
-            self._channel.on("message", lambda text: self._told.put_nowait(json.loads(text)))
+        self.pc.on("connectionstatechange", self._on_state)
 
     async def answer(self, offer: str, *, trickle: bool = False) -> str:
         """The SDP answer; with `trickle`, without the page's addresses."""
         await self.pc.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         self.pc.addTrack(AudioStreamTrack())
+        if self._control:
+            self._channel = self.pc.createDataChannel("homecall", negotiated=True, id=0)
+            self._channel.on("open", self._opened.set)
+            self._channel.on("message", lambda text: self._told.put_nowait(json.loads(text)))
         await self.pc.setLocalDescription(await self.pc.createAnswer())
         answer = self.pc.localDescription.sdp
         if trickle:
@@ -125,11 +128,24 @@ class Page:
         async with asyncio.timeout(PATIENCE_S):
             return await self._told.get()
 
+    async def connected(self) -> None:
+        """Returns when the connection stands. aiortc leaks tasks when it is closed half-way."""
+        await self._until("connected")
+        await asyncio.sleep(0.001)
+
     async def gone(self) -> None:
         """Returns when the connection is closed."""
-        async with asyncio.timeout(PATIENCE_S):
-            while self.pc.connectionState != "closed":
-                await asyncio.sleep(0.001)
+        await self._until("closed")
 
     async def close(self) -> None:
         await self.pc.close()
+
+    def _on_state(self) -> None:
+        self._states.add(self.pc.connectionState)
+        self._changed.set()
+
+    async def _until(self, state: str) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while state not in self._states:
+                self._changed.clear()
+                await self._changed.wait()

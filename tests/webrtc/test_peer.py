@@ -23,6 +23,7 @@ from homecall_pi.core.messages import IceCandidate
 from homecall_pi.webrtc import peer as peer_module
 from homecall_pi.webrtc.peer import MAX_CANDIDATES, Peer
 
+from ..conftest import PATIENCE_S
 from ..doubles import Events
 from .doubles import Page, Parts
 
@@ -67,6 +68,7 @@ async def offered(peer: Peer, events: Events) -> Peer:
 async def connect(peer: Peer, page: Page, events: Events) -> None:
     peer.accept(await page.answer(peer.offer))
     assert await events.next(Connected) == Connected(NUMBER)
+    await page.connected()
 
 
 def sections(text: str) -> list[list[str]]:
@@ -120,6 +122,7 @@ async def test_the_pages_addresses_may_come_one_by_one(offered: Peer, page: Page
     for candidate in page.candidates:
         offered.add_candidate(IceCandidate(candidate, sdpMid="050", sdpMLineIndex=0))
     await events.next(Connected)
+    await page.connected()
 
 
 async def test_addresses_that_come_before_the_answer_wait_for_it(
@@ -130,6 +133,7 @@ async def test_addresses_that_come_before_the_answer_wait_for_it(
         offered.add_candidate(IceCandidate(candidate, sdpMid="050"))
     offered.accept(answer)
     await events.next(Connected)
+    await page.connected()
 
 
 @pytest.mark.parametrize("when", ["before the answer", "after the answer"])
@@ -146,6 +150,7 @@ async def test_addresses_of_no_use_do_no_harm(
     if when == "before the answer":
         offered.accept(answer)
     await events.next(Connected)
+    await page.connected()
     assert events.none()
     assert [record.message for record in caplog.records] == []
 
@@ -195,6 +200,7 @@ async def test_an_answer_with_another_key_fails_the_connection(
     lines = answer.splitlines(keepends=True)
     offered.accept("".join(_other_key(line) for line in lines))
     assert await events.next(PeerFailed) == PeerFailed(NUMBER)
+    await page.connected()
 
 
 def _other_key(line: str) -> str:
@@ -269,11 +275,31 @@ async def test_a_page_that_takes_no_farewell_does_not_hold_up_the_end(
     await offered.close(Reason.HUNG_UP)
 
 
-async def test_closing_in_the_middle_of_connecting_leaves_nothing(offered: Peer, page: Page):
+async def test_closing_before_anything_is_connected_leaves_nothing(offered: Peer, page: Page):
     offered.accept(await page.answer(offered.offer))
     offered.add_candidate(IceCandidate("candidate:1 1 udp 1 x.local 5 typ host", sdpMid="050"))
     await asyncio.sleep(0)
     await offered.close(Reason.HUNG_UP)
+
+
+async def test_closing_at_the_moment_of_the_first_contact_leaves_nothing(
+    offered: Peer, page: Page
+):
+    offered.accept(await page.answer(offered.offer))
+    ice = offered._pc.sctp.transport.transport._connection
+    async with asyncio.timeout(PATIENCE_S):
+        while not ice._nominated:
+            await asyncio.sleep(0)
+    await offered.close(Reason.HUNG_UP)
+
+
+async def test_closing_at_the_moment_of_the_handshakes_end_leaves_nothing(
+    offered: Peer, page: Page, events: Events
+):
+    offered.accept(await page.answer(offered.offer))
+    await events.next(Connected)
+    await offered.close(Reason.HUNG_UP)
+    await page.connected()
 
 
 async def test_at_rest_the_offer_stays_good_and_the_parts_are_off(
@@ -287,6 +313,7 @@ async def test_at_rest_the_offer_stays_good_and_the_parts_are_off(
     assert await events.next(OfferReady) == OfferReady(NUMBER + 1, offer)
     offered.accept(await page.answer(offer))
     assert await events.next(Connected) == Connected(NUMBER + 1)
+    await page.connected()
 
 
 async def test_what_was_answered_is_of_no_use_for_another_call(

@@ -1,0 +1,333 @@
+"""The connections of all calls: one ready ahead, one kept for a server that forgets nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from aiortc import RTCIceServer
+
+from homecall_pi.core import sdp
+from homecall_pi.core.call import Accepted, Connected, OfferReady, PeerFailed, Reason
+from homecall_pi.core.messages import IceCandidate
+from homecall_pi.webrtc import peers as peers_module
+from homecall_pi.webrtc.peer import Peer
+from homecall_pi.webrtc.peers import Peers
+
+from ..conftest import PATIENCE_S
+from ..doubles import Events, in_background
+from .doubles import Page, Parts
+
+
+@pytest.fixture
+def gathered(monkeypatch: pytest.MonkeyPatch) -> asyncio.Queue[Peer]:
+    """The connections that get ready, as they do."""
+    ready: asyncio.Queue[Peer] = asyncio.Queue()
+    gather = Peer.gather
+
+    async def announced(self: Peer, serial: int) -> None:
+        await gather(self, serial)
+        ready.put_nowait(self)
+
+    monkeypatch.setattr(Peer, "gather", announced)
+    return ready
+
+
+@pytest.fixture
+async def peers(parts: Parts, events: Events) -> AsyncIterator[Peers]:
+    """Connections on demand: nothing is ready ahead."""
+    peers = Peers(parts.door, [], events)
+    yield peers
+    await peers.stop()
+
+
+@pytest.fixture
+async def running(peers: Peers, gathered: asyncio.Queue[Peer]) -> AsyncIterator[Peers]:
+    """Connections with one ready ahead."""
+    async with in_background(peers.run()):
+        await spare(gathered)
+        yield peers
+
+
+async def spare(gathered: asyncio.Queue[Peer]) -> Peer:
+    async with asyncio.timeout(PATIENCE_S):
+        return await gathered.get()
+
+
+async def ring(peers: Peers, events: Events, number: int, *, reuse: bool = False) -> str:
+    """Opens connection `number` and returns its offer."""
+    peers.open(number, reuse=reuse)
+    ready = await events.next(OfferReady)
+    assert ready.peer == number
+    return ready.sdp
+
+
+async def test_a_ring_takes_the_connection_that_is_ready(
+    running: Peers, events: Events, gathered: asyncio.Queue[Peer]
+):
+    running.open(1, reuse=False)
+    assert not events.none()
+    await events.next(OfferReady)
+    assert gathered.empty()
+
+
+async def test_a_ring_before_any_is_ready_makes_one(peers: Peers, events: Events, parts: Parts):
+    await ring(peers, events, 1)
+    assert parts.on == {"camera", "microphone"}
+
+
+async def test_each_offer_has_tags_of_its_own(peers: Peers, events: Events):
+    first = await ring(peers, events, 1)
+    peers.close(Reason.NO_ANSWER, keep=False)
+    second = await ring(peers, events, 2)
+    assert not set(sdp.mids(first)) & set(sdp.mids(second))
+
+
+async def test_after_a_call_another_connection_gets_ready(
+    running: Peers, events: Events, gathered: asyncio.Queue[Peer]
+):
+    await ring(running, events, 1)
+    running.close(Reason.NO_ANSWER, keep=False)
+    await spare(gathered)
+    running.open(2, reuse=False)
+    await events.next(OfferReady)
+    assert gathered.empty()
+
+
+async def test_the_page_is_reached_through_it(
+    running: Peers, events: Events, own_page: Page, parts: Parts
+):
+    answer = await own_page.answer(await ring(running, events, 1), trickle=True)
+    running.accept(1, answer)
+    for candidate in own_page.candidates:
+        running.add_candidate(1, IceCandidate(candidate, sdpMLineIndex=0))
+    await events.next(Connected)
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    running.close(Reason.HUNG_UP, keep=False)
+    assert parts.on == set()
+    assert await own_page.told() == {"type": "ended", "reason": "hung-up"}
+    await own_page.gone()
+    assert events.none()
+
+
+async def test_what_is_meant_for_another_connection_is_dropped(
+    running: Peers, events: Events, page: Page
+):
+    running.accept(1, "v=0\r\n")
+    answer = await page.answer(await ring(running, events, 2))
+    running.accept(1, "v=0\r\n")
+    running.add_candidate(1, IceCandidate("nonsense"))
+    running.accept(2, answer)
+    await events.next(Connected)
+    await page.connected()
+
+
+async def test_an_offer_that_was_kept_is_offered_again_word_for_word(
+    running: Peers, events: Events, page: Page, parts: Parts
+):
+    first = await ring(running, events, 1)
+    running.close(Reason.NO_ANSWER, keep=True)
+    assert parts.on == set()
+    assert await ring(running, events, 2, reuse=True) == first
+    running.accept(2, await page.answer(first))
+    assert await events.next(Connected) == Connected(2)
+    await page.connected()
+
+
+async def test_an_offer_that_was_made_on_demand_is_kept_like_any_other(
+    peers: Peers, events: Events, gathered: asyncio.Queue[Peer]
+):
+    first = await ring(peers, events, 1)
+    await spare(gathered)
+    peers.close(Reason.NO_ANSWER, keep=True)
+    async with in_background(peers.run()):
+        await asyncio.sleep(0)
+        assert await ring(peers, events, 2, reuse=True) == first
+    assert gathered.empty()
+
+
+async def test_a_kept_offer_outlives_the_age_of_a_spare_since_it_lies_in_a_queue(
+    running: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peers_module, "MAX_AGE_S", -1.0)
+    monkeypatch.setattr(peers_module, "LOOK_S", 0.0)
+    first = await ring(running, events, 1)
+    running.close(Reason.NO_ANSWER, keep=True)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert await ring(running, events, 2, reuse=True) == first
+
+
+async def test_a_kept_offer_survives_a_spare_that_was_on_its_way(
+    peers: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    gather = Peer.gather
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slow(self: Peer, serial: int) -> None:
+        begun.set()
+        await may_end.wait()
+        await gather(self, serial)
+
+    monkeypatch.setattr(Peer, "gather", slow)
+    async with in_background(peers.run()):
+        await begun.wait()
+        monkeypatch.setattr(Peer, "gather", gather)
+        first = await ring(peers, events, 1)
+        may_end.set()
+        while peers._spare is None:
+            await asyncio.sleep(0.001)
+        peers.close(Reason.NO_ANSWER, keep=True)
+        assert await ring(peers, events, 2, reuse=True) == first
+
+
+async def test_a_kept_offer_is_dropped_when_another_is_wanted(running: Peers, events: Events):
+    first = await ring(running, events, 1)
+    running.close(Reason.NO_ANSWER, keep=True)
+    second = await ring(running, events, 2)
+    assert second != first
+    running.close(Reason.NO_ANSWER, keep=False)
+    assert await ring(running, events, 3, reuse=True) not in {first, second}
+
+
+async def test_an_offer_that_was_answered_is_not_kept(running: Peers, events: Events, page: Page):
+    first = await ring(running, events, 1)
+    running.accept(1, await page.answer(first))
+    await events.next(Connected)
+    await page.connected()
+    running.close(Reason.HUNG_UP, keep=True)
+    await page.gone()
+    assert await ring(running, events, 2, reuse=True) != first
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_on_another_network_what_was_ready_is_not_used(
+    running: Peers, events: Events, keep: bool, monkeypatch: pytest.MonkeyPatch
+):
+    if keep:
+        first = await ring(running, events, 1)
+        running.close(Reason.NO_ANSWER, keep=True)
+    else:
+        assert running._spare is not None
+        first = running._spare.offer
+    monkeypatch.setattr(peers_module, "_addresses", lambda: {"192.0.2.99"})
+    assert await ring(running, events, 2, reuse=keep) != first
+
+
+async def test_on_another_network_another_connection_gets_ready(
+    running: Peers, gathered: asyncio.Queue[Peer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peers_module, "_addresses", lambda: {"192.0.2.99"})
+    running._wanted.set()
+    await spare(gathered)
+
+
+async def test_a_connection_that_is_too_old_is_replaced(
+    running: Peers, gathered: asyncio.Queue[Peer], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peers_module, "MAX_AGE_S", -1.0)
+    running._wanted.set()
+    old = running._spare
+    await spare(gathered)
+    while running._spare is old:
+        await asyncio.sleep(0)
+
+
+async def test_the_next_call_keeps_its_parts_when_the_one_before_is_still_closing(
+    peers: Peers, events: Events, parts: Parts, own_page: Page, gathered: asyncio.Queue[Peer]
+):
+    async with in_background(peers.run()):
+        peers.open(1, reuse=False)
+        offer = (await events.next(OfferReady)).sdp
+        while gathered.qsize() < 2:  # one was on its way when the call began
+            await asyncio.sleep(0.001)
+        peers.accept(1, await own_page.answer(offer))
+        await events.next(Connected)
+        await own_page.say('{"type": "answered"}')
+        await events.next(Accepted)
+        peers.close(Reason.FAILED, keep=False)
+        await ring(peers, events, 2)
+        await own_page.gone()
+        assert parts.on == {"camera", "microphone"}
+
+
+async def test_closing_while_the_offer_is_made_tells_nothing(
+    peers: Peers, events: Events, parts: Parts
+):
+    peers.open(1, reuse=False)
+    peers.close(Reason.HUNG_UP, keep=False)
+    await ring(peers, events, 2)
+    assert parts.log == ["start camera", "start microphone"]
+
+
+async def test_a_connection_that_cannot_be_made_fails_its_call(
+    peers: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(self: Peer, serial: int) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(Peer, "gather", fail)
+    peers.open(1, reuse=False)
+    assert await events.next(PeerFailed) == PeerFailed(1)
+
+
+async def test_a_network_that_is_not_there_is_told_once_and_tried_again(
+    peers: Peers,
+    gathered: asyncio.Queue[Peer],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    gather = Peer.gather
+    failures = iter(range(5))
+
+    async def fail_first(self: Peer, serial: int) -> None:
+        if next(failures, None) is not None:
+            raise OSError("no network")
+        await gather(self, serial)
+
+    monkeypatch.setattr(Peer, "gather", fail_first)
+    monkeypatch.setattr(peers_module, "LOOK_S", 0.0)
+    async with in_background(peers.run()):
+        await spare(gathered)
+    (record,) = caplog.records
+    assert "no connection can be prepared" in record.message
+
+
+@pytest.mark.parametrize("url", ["turn:localhost:1?transport=tcp", "turn:[::1]:1", "stun:a..b"])
+async def test_servers_of_no_use_do_not_keep_the_door_from_ringing(
+    url: str, parts: Parts, events: Events, caplog: pytest.LogCaptureFixture
+):
+    servers: Sequence[RTCIceServer] = [RTCIceServer([url], "me", "secret")]
+    peers = Peers(parts.door, servers, events)
+    async with in_background(peers.run()):
+        for number in (1, 2, 3):
+            await ring(peers, events, number)
+            peers.close(Reason.NO_ANSWER, keep=False)
+        await peers.stop()
+    (record,) = caplog.records
+    assert "STUN and TURN servers are of no use" in record.message
+    assert "secret" not in record.message
+
+
+async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, events: Events):
+    assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (0, 0, -100.0)
+    await ring(peers, events, 1)
+    assert peers._current is not None
+    peers._current.camera.frames_sent = 3
+    peers._current.level.add(b"\x00\x40" * 960)
+    peers.close(Reason.HUNG_UP, keep=False)
+    assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (3, 960, -6.0)
+
+
+async def test_stop_closes_a_call_under_way(
+    running: Peers, events: Events, page: Page, parts: Parts
+):
+    running.accept(1, await page.answer(await ring(running, events, 1)))
+    await events.next(Connected)
+    await page.connected()
+    await running.stop()
+    await page.gone()
+    assert parts.on == set()
+    assert events.none()
