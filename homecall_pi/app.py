@@ -21,6 +21,9 @@ from .webrtc.peers import Peers
 
 log = logging.getLogger(__name__)
 
+GOODBYE_S = 5.0
+"""Seconds that ending a call and leaving the room may take."""
+
 
 class App:
     """All parts of one daemon."""
@@ -51,22 +54,29 @@ class App:
             asyncio.create_task(self._peers.run(), name="peers"),
         ]
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([*vital, stopping], return_when=asyncio.FIRST_COMPLETED)
-        died = next((task for task in vital if task.done()), None)
-        if died is None:
-            await self._say_goodbye()
-        await self._control.stop()
-        for task in (*vital, stopping):
-            task.cancel()
+        try:
+            await asyncio.wait([*vital, stopping], return_when=asyncio.FIRST_COMPLETED)
+            self._door.panel.stop()
+            died = next((task for task in vital if task.done()), None)
+            await self._say_goodbye(died)
+        finally:
+            await self._control.stop()
+            for task in (*vital, stopping):
+                task.cancel()
+            await asyncio.gather(*vital, stopping, return_exceptions=True)
         if died is not None:
             log.critical("the %s died; the daemon ends", died.get_name())
             died.result()
 
-    async def _say_goodbye(self) -> None:
-        self._door.panel.stop()
-        await self.doorbell.stop()
-        await self._peers.stop()
-        await self._line.flush()
+    async def _say_goodbye(self, died: asyncio.Task[None] | None) -> None:
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                if died is None:
+                    await self.doorbell.stop()
+                await self._peers.stop()
+                await self._line.flush()
+        except TimeoutError:
+            log.warning("not everything ended in good order")
 
     async def _answer(self, command: Command) -> Status:
         if command == "ring":

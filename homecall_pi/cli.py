@@ -41,7 +41,7 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
 
     from . import app, log, memory
 
-    memory.give_back_early()
+    memory.set_up()
     log.set_up(config.log.level)
     uvloop.run(app.run(config))
 

@@ -13,12 +13,14 @@ Both marks are ordinary SDP (RFC 8866) that peers who know nothing of them pass 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 CONTROL_ATTRIBUTE = "a=x-homecall:1"
 CONTROL_CHANNEL_ID = 0
 
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
-_MEDIA = re.compile(r"^m=(\S+) (\d+)", re.MULTILINE)
+_SECTION_START = re.compile(r"^m=", re.MULTILINE)
+_HEAD = re.compile(r"(\S+) (\d+)")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -65,13 +67,19 @@ def answers(offer: str, answer: str) -> bool:
     It is when its media sections are the offer's, in order (RFC 3264, section 6) and with the
     offer's tags; a section that it rejects (port 0) may go without a tag (RFC 9429, section 5.3.1).
     """
-    offered = [kind for kind, _ in _MEDIA.findall(offer)]
-    answered = _MEDIA.findall(answer)
-    accepted = sum(port != "0" for _, port in answered)
-    tags = mids(answer)
+    offered, answered = list(_sections(offer)), list(_sections(answer))
     return (
-        offered == [kind for kind, _ in answered]
-        and accepted > 0
-        and accepted <= len(tags)
-        and set(tags) <= set(mids(offer))
+        [kind for kind, _, _ in offered] == [kind for kind, _, _ in answered]
+        and any(port != "0" for _, port, _ in answered)
+        and all(
+            tag == wanted or (port == "0" and not tag)
+            for (_, _, wanted), (_, port, tag) in zip(offered, answered, strict=True)
+        )
     )
+
+
+def _sections(sdp: str) -> Iterator[tuple[str, str, str]]:
+    """Of each media section the kind, the port and the tag, if there is one."""
+    for section in _SECTION_START.split(sdp)[1:]:
+        head = _HEAD.match(section)
+        yield (head[1], head[2], "".join(mids(section)[:1])) if head else ("", "", "")

@@ -15,6 +15,7 @@ from typing import Any
 from aioice.ice import get_host_addresses
 from aiortc import RTCIceServer
 
+from .. import memory
 from ..core.call import Event, PeerFailed, Reason
 from ..core.messages import IceCandidate
 from ..core.ports import Door
@@ -28,6 +29,9 @@ LOOK_S = 5.0
 MAX_AGE_S = 110.0
 """Seconds that a gathered connection is good: a NAT may forget a mapping that is silent for two
 minutes (RFC 4787, section 4.3)."""
+
+STOP_S = 1.0
+"""Seconds that farewells, and what is being gathered, may take at the end."""
 
 
 class Peers:
@@ -54,7 +58,8 @@ class Peers:
         """Keeps a connection ready, for ever."""
         while True:
             if self._number == 0 and not self._stopping and self._lacks_ready():
-                await self._renew()
+                # Not cancelled with this task: half a gathering would leave sockets open.
+                await asyncio.wait([self._spawn(self._renew())])
             self._wanted.clear()
             try:
                 async with asyncio.timeout(LOOK_S):
@@ -69,7 +74,7 @@ class Peers:
         self._discard(self._current, self._kept, self._spare)
         self._current = self._kept = self._spare = None
         if self._tasks:
-            await asyncio.wait(self._tasks)
+            await asyncio.wait(self._tasks, timeout=STOP_S)
 
     def open(self, number: int, *, reuse: bool) -> None:
         """Offers a connection that is ready, or a new one; `OfferReady` comes back."""
@@ -107,7 +112,7 @@ class Peers:
         if keep and peer.usable:
             self._kept = peer
         else:
-            self._spawn(peer.close(reason))
+            self._spawn(self._close(peer, reason))
 
     @property
     def frames_sent(self) -> int:
@@ -134,6 +139,11 @@ class Peers:
             self._begin(peer, number)
         else:
             await peer.close()
+
+    async def _close(self, peer: Peer, reason: Reason) -> None:
+        await peer.close(reason)
+        if self._number == 0:
+            memory.give_back()
 
     async def _gather(self) -> Peer:
         """A connection that can be offered; without help from outside if that is of no use."""
@@ -190,11 +200,12 @@ class Peers:
             self._told.add(text)
             log.warning("%s", text)
 
-    def _spawn(self, work: Coroutine[Any, Any, None], number: int = 0) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None], number: int = 0) -> asyncio.Task[None]:
         """Runs `work`; if it fails, so does connection `number`."""
         task = asyncio.get_running_loop().create_task(self._guard(work, number))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _guard(self, work: Coroutine[Any, Any, None], number: int) -> None:
         try:

@@ -1,0 +1,101 @@
+"""The demo as its user runs it, and the server on a host without the door's libraries."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from .conftest import Household
+from .household import PATIENCE_S, Family, Server, free_port
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+DEVICE_LIBRARIES = ("aiortc", "aioice", "av", "gpiozero", "lgpio", "picamera2", "pyaudio")
+
+
+class Demo:
+    """`homecall-pi demo` with a keyboard and a screen."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self.process = process
+        self.keyboard = process.stdin
+        self._screen = process.stdout
+
+    async def says(self, pattern: str) -> str:
+        """Waits for a line with `pattern` in it and returns what matched."""
+        async with asyncio.timeout(PATIENCE_S):
+            while line := (await self._screen.readline()).decode():
+                if found := re.search(pattern, line):
+                    return found[0]
+        raise AssertionError(f"the demo ended without saying {pattern}")
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def demo(request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
+    """The demo, started with the flags that the test gives as parameter."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "homecall_pi", "demo", "--port", str(free_port())),
+        *request.param,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    yield Demo(process)
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+    async with asyncio.timeout(PATIENCE_S):
+        await process.communicate()
+
+
+async def answered_call(demo: Demo, family: Family) -> None:
+    await family.becomes("ringing")
+    await family.sees_moving_pictures()
+    await family.page.click("#answer")
+    await family.becomes("talking")
+
+
+@pytest.mark.parametrize("demo", [()], indirect=True)
+async def test_enter_rings(demo: Demo, household: Household) -> None:
+    link = await demo.says(r"http://localhost\S+")
+    await demo.says("Enter rings")
+    family = await household.page()
+    await family.open(link)
+    await family.becomes("waiting")
+    demo.keyboard.write(b"\n")
+    await demo.says("Ding-dong")
+    await answered_call(demo, family)
+
+
+@pytest.mark.parametrize("demo", [("--ring-every", "600")], indirect=True)
+async def test_it_rings_by_itself(demo: Demo, household: Household) -> None:
+    link = await demo.says(r"http://localhost\S+")
+    family = await household.page()
+    await family.open(link)
+    await answered_call(demo, family)
+
+
+@pytest.mark.parametrize("demo", [("--camera", "/nonexistent.mp4")], indirect=True)
+async def test_a_clip_that_is_not_there_is_named_and_ends_it(demo: Demo) -> None:
+    await demo.says("/nonexistent.mp4 cannot be played")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await demo.process.wait() == 1
+
+
+async def test_the_server_needs_none_of_the_devices_libraries(tmp_path: Path) -> None:
+    hidden = f"import sys\nsys.modules.update(dict.fromkeys({DEVICE_LIBRARIES!r}))\n"
+    (tmp_path / "sitecustomize.py").write_text(hidden)
+    server = Server(tmp_path)
+    server.environment["PYTHONPATH"] = str(tmp_path)
+    server.start()
+    await server.ready()
+    assert server.stop() == 0
