@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
@@ -117,7 +117,5 @@ async def in_background(work: Awaitable[None]) -> AsyncIterator[asyncio.Task[Non
         yield task
     finally:
         task.cancel()
-        try:
+        with suppress(asyncio.CancelledError):
             await task
-        except asyncio.CancelledError:
-            pass

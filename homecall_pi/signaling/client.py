@@ -113,8 +113,10 @@ class Line:
             self._warn_once(f"the signaling server is not reached: {_cause(error)}; trying again")
             return False
         since = asyncio.get_running_loop().time()
-        async with connection:
+        try:
             await self._serve(connection)
+        finally:
+            await connection.close()
         return asyncio.get_running_loop().time() - since > HELD_S
 
     async def _serve(self, connection: ClientConnection) -> None:

@@ -239,6 +239,7 @@ async def test_the_next_call_keeps_its_parts_when_the_one_before_is_still_closin
     peers: Peers, events: Events, parts: Parts, own_page: Page, gathered: asyncio.Queue[Peer]
 ):
     async with in_background(peers.run()):
+        await asyncio.sleep(0)
         peers.open(1, reuse=False)
         offer = (await events.next(OfferReady)).sdp
         while gathered.qsize() < 2:  # one was on its way when the call began
@@ -306,9 +307,26 @@ async def test_servers_of_no_use_do_not_keep_the_door_from_ringing(
             await ring(peers, events, number)
             peers.close(Reason.NO_ANSWER, keep=False)
         await peers.stop()
+    assert len(caplog.records) <= 1
+    assert "secret" not in caplog.text
+
+
+async def test_a_server_that_makes_preparing_fail_is_done_without(
+    parts: Parts, events: Events, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    gather = Peer.gather
+
+    async def refused(self: Peer, serial: int) -> None:
+        if "example.org" in repr(self._pc.__dict__):
+            raise ConnectionError("401 (Unauthorized)")
+        await gather(self, serial)
+
+    monkeypatch.setattr(Peer, "gather", refused)
+    peers = Peers(parts.door, [RTCIceServer("turn:turn.example.org")], events)
+    await ring(peers, events, 1)
+    await peers.stop()
     (record,) = caplog.records
     assert "STUN and TURN servers are of no use" in record.message
-    assert "secret" not in record.message
 
 
 async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, events: Events):

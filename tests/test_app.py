@@ -1,0 +1,216 @@
+"""The daemon as a whole, in this process, against a scripted server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from homecall_pi import app as app_module
+from homecall_pi import control
+from homecall_pi.app import App, ice_servers
+from homecall_pi.config import CallConfig, Config, IceConfig, IceServer
+from homecall_pi.control import Status
+from homecall_pi.core import backoff, sdp
+from homecall_pi.core.call import State
+from homecall_pi.doorbell import Doorbell
+from homecall_pi.errors import OperatorError
+from homecall_pi.hardware.null import NullPanel
+from homecall_pi.signaling.client import Line
+from homecall_pi.webrtc.peers import Peers
+
+from .conftest import PATIENCE_S
+from .doubles import NAME, ROOM, Signal, Visit
+from .webrtc.doubles import Page
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "FIRST_S", 0.0)
+
+
+@pytest.fixture
+async def signal() -> AsyncIterator[Signal]:
+    signal = Signal()
+    async with signal.running():
+        yield signal
+
+
+@pytest.fixture
+def make_config(signal: Signal, tmp_path: Path) -> MakeConfig:
+    """A function of further keys that returns a configuration for the scripted server."""
+
+    def make(**keys: Any) -> Config:
+        place = {"server": signal.url, "room": ROOM, "control": str(tmp_path / "control.sock")}
+        return Config(**{**place, "call": CallConfig(bounce_s=0.0), **keys})
+
+    return make
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[App]:
+    """The daemon, stopped in good order after the block."""
+    app, stop = App(config), asyncio.Event()
+    task = asyncio.create_task(app.run(stop))
+    while not (task.done() or Path(config.control).exists()):
+        await asyncio.sleep(0)
+    try:
+        yield app
+    finally:
+        stop.set()
+        async with asyncio.timeout(PATIENCE_S):
+            await task
+
+
+async def asked(config: Config, command: control.Command) -> Status:
+    return await asyncio.to_thread(control.ask, Path(config.control), command)
+
+
+async def until(config: Config, state: State) -> Status:
+    async with asyncio.timeout(PATIENCE_S):
+        while (status := await asked(config, "status")).state != state.value:
+            pass
+    return status
+
+
+async def test_the_daemon_joins_rings_and_leaves(signal: Signal, make_config: MakeConfig):
+    config = make_config()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        assert (await asked(config, "ring")).call_id == 1
+        await visit.heard("join")
+        offer = await visit.heard("offer")
+        assert (offer["room"], offer["from"]) == (ROOM, NAME)
+        assert len(sdp.mids(offer["sdp"])) == 3
+        status = await asked(config, "hangup")
+        assert (status.state, status.last_reason, status.call_id) == ("idle", "hung-up", None)
+        await visit.heard("leave")
+        await visit.heard("join")
+    await visit.heard("leave")
+    assert not Path(config.control).exists()
+
+
+async def test_a_call_with_a_page(signal: Signal, make_config: MakeConfig):
+    config, page = make_config(), Page()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        offer = await ring(config, visit)
+        await visit.say("answer", from_="Анна", sdp=await page.answer(offer))
+        await until(config, State.TALKING)
+        await page.connected()
+        await page.close()
+        status = await until(config, State.IDLE)
+        assert (status.calls, status.last_reason) == (1, "page-gone")
+
+
+async def ring(config: Config, visit: Visit) -> str:
+    await asked(config, "ring")
+    await visit.heard("join")
+    return (await visit.heard("offer"))["sdp"]
+
+
+async def test_stopping_in_a_call_closes_it_and_leaves(signal: Signal, make_config: MakeConfig):
+    config, page = make_config(), Page()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        await visit.say("answer", from_="A", sdp=await page.answer(await ring(config, visit)))
+        await until(config, State.TALKING)
+        await page.connected()
+    await visit.heard("leave")
+    await page.gone()
+
+
+async def test_the_button_rings(
+    signal: Signal, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+):
+    buttons: list[Callable[[], None]] = []
+    monkeypatch.setattr(NullPanel, "start", lambda _, on_press: buttons.append(on_press))
+    async with running(make_config()):
+        visit = await signal.visit()
+        await visit.heard("join")
+        (press,) = buttons
+        press()
+        await visit.heard("join")
+        await visit.heard("offer")
+
+
+async def test_status_without_a_server_says_that_the_line_is_down(make_config: MakeConfig):
+    config = make_config(server="ws://127.0.0.1:1/signal")
+    async with running(config):
+        status = await until(config, State.OFFLINE)
+        assert (status.line, status.call_id, status.calls) == ("down", None, 0)
+        assert (status.frames_sent, status.audio_samples, status.audio_dbfs) == (0, 0, -100.0)
+
+
+async def test_the_line_is_told_when_it_is_up(signal: Signal, make_config: MakeConfig):
+    config = make_config()
+    async with running(config):
+        await (await signal.visit()).heard("join")
+        assert (await until(config, State.IDLE)).line == "up"
+
+
+@pytest.mark.parametrize("part", [Doorbell, Line, Peers])
+async def test_a_vital_task_that_dies_ends_the_daemon_with_its_error(
+    part: type,
+    make_config: MakeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    async def die(_: object) -> None:
+        raise RuntimeError("dead")
+
+    monkeypatch.setattr(part, "run", die)
+    config = make_config()
+    with pytest.raises(RuntimeError, match="dead"):
+        await App(config).run(asyncio.Event())
+    assert f"the {part.__name__.lower()} died; the daemon ends" in caplog.text
+    assert not Path(config.control).exists()
+
+
+async def test_what_does_not_stop_in_time_does_not_keep_the_daemon_from_ending(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async def hang(_: object) -> None:
+        await asyncio.Future()
+
+    monkeypatch.setattr(app_module, "GOODBYE_S", 0.01)
+    monkeypatch.setattr(Line, "flush", hang)
+    async with running(make_config()):
+        pass
+    assert "not everything ended in good order" in caplog.text
+
+
+async def test_a_second_daemon_is_refused_and_the_first_one_goes_on(make_config: MakeConfig):
+    config = make_config()
+    async with running(config):
+        await until(config, State.IDLE)
+        with pytest.raises(OperatorError, match="is running already"):
+            await App(config).run(asyncio.Event())
+        assert (await asked(config, "status")).line == "up"
+
+
+@pytest.mark.parametrize(("key", "value"), [("server", ""), ("room", ""), ("room", "kitchen")])
+async def test_a_daemon_without_server_or_room_is_not_built(
+    key: str, value: str, make_config: MakeConfig
+):
+    with pytest.raises(OperatorError, match=f"^{key}: "):
+        App(make_config(**{key: value}))
+
+
+def test_no_servers_means_none_and_not_aiortcs_own():
+    assert ice_servers(IceConfig()) == []
+
+
+def test_servers_are_handed_on_with_name_and_password():
+    config = IceConfig(servers=(IceServer(urls=("turn:a", "turn:b"), username="me"),))
+    (server,) = ice_servers(config)
+    assert (server.urls, server.username, server.credential) == (["turn:a", "turn:b"], "me", None)

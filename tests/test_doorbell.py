@@ -1,0 +1,238 @@
+"""The one loop, between a line, connections and a panel that only remember."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+
+import pytest
+
+from homecall_pi.core import call as table
+from homecall_pi.core.call import (
+    AnswerReceived,
+    CandidateReceived,
+    Connected,
+    HangUp,
+    Limits,
+    LineDown,
+    LineUp,
+    OfferReady,
+    Pressed,
+    Reason,
+    Show,
+    State,
+)
+from homecall_pi.core.messages import IceCandidate, Join, Leave, Message, Offer
+from homecall_pi.doorbell import Doorbell
+
+from .conftest import PATIENCE_S
+from .doubles import NAME, ROOM, in_background
+
+OFFER = "v=0\r\nm=audio 9 X\r\na=mid:050\r\n"
+JOIN, LEAVE = Join(ROOM, NAME), Leave(ROOM, NAME)
+LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600, bounce_s=0)
+
+
+class Around:
+    """Line, connections and panel in one: what the doorbell did, in order."""
+
+    def __init__(self) -> None:
+        self.done: list[object] = []
+        self.shown: asyncio.Queue[Show] = asyncio.Queue()
+
+    def take(self) -> list[object]:
+        done, self.done = self.done, []
+        return done
+
+    # The line.
+    def send(self, message: Message) -> None:
+        self.done.append(message)
+
+    # The connections.
+    def open(self, number: int, *, reuse: bool) -> None:
+        self.done.append(("open", number, reuse))
+
+    def accept(self, number: int, answer: str) -> None:
+        self.done.append(("accept", number, answer))
+
+    def add_candidate(self, number: int, candidate: IceCandidate) -> None:
+        self.done.append(("candidate", number, candidate))
+
+    def close(self, reason: Reason, *, keep: bool) -> None:
+        self.done.append(("close", reason, keep))
+
+    # The panel.
+    def show(self, show: Show) -> None:
+        self.shown.put_nowait(show)
+
+    async def until(self, state: State) -> Show:
+        """Waits until the visitor is shown `state`."""
+        async with asyncio.timeout(PATIENCE_S):
+            while (show := await self.shown.get()).state is not state:
+                pass
+        return show
+
+
+@pytest.fixture
+def around() -> Around:
+    return Around()
+
+
+@pytest.fixture
+def limits() -> Limits:
+    return LIMITS
+
+
+@pytest.fixture
+async def doorbell(around: Around, limits: Limits) -> AsyncIterator[Doorbell]:
+    doorbell = Doorbell(ROOM, NAME, limits)
+    doorbell.connect(around, around, around)
+    async with in_background(doorbell.run()):
+        yield doorbell
+
+
+async def do(doorbell: Doorbell, *events: table.Event) -> None:
+    """Posts the events, and waits until they are handled."""
+    for event in events:
+        doorbell.post(event)
+    await doorbell.settle()
+
+
+async def test_a_call_from_the_press_to_the_end(doorbell: Doorbell, around: Around):
+    candidate = IceCandidate("x")
+    await do(doorbell, LineUp(replaces_offers=True))
+    assert around.take() == [JOIN]
+    await do(doorbell, Pressed())
+    assert around.take() == [("open", 1, False)]
+    await do(doorbell, OfferReady(1, OFFER))
+    assert around.take() == [JOIN, Offer(ROOM, NAME, OFFER)]
+    await do(doorbell, AnswerReceived(OFFER), CandidateReceived(candidate))
+    assert around.take() == [("accept", 1, OFFER), ("candidate", 1, candidate)]
+    await do(doorbell, Connected(1))
+    await around.until(State.TALKING)
+    await do(doorbell, HangUp())
+    assert around.take() == [("close", Reason.HUNG_UP, False), LEAVE, JOIN]
+    assert await around.until(State.IDLE) == Show(State.IDLE, Reason.HUNG_UP)
+    assert doorbell.last_reason is Reason.HUNG_UP
+    assert doorbell.call.state is State.IDLE
+
+
+async def test_settle_returns_at_once_when_there_is_nothing_to_do(doorbell: Doorbell):
+    await doorbell.settle()
+
+
+async def test_events_posted_while_one_is_handled_keep_their_order(
+    doorbell: Doorbell, around: Around, monkeypatch: pytest.MonkeyPatch
+):
+    def open_and_be_ready(number: int, *, reuse: bool) -> None:
+        doorbell.post(OfferReady(number, OFFER))
+        doorbell.post(HangUp())
+
+    monkeypatch.setattr(around, "open", open_and_be_ready)
+    await do(doorbell, LineUp(), Pressed())
+    assert around.take() == [
+        JOIN,
+        JOIN,
+        Offer(ROOM, NAME, OFFER),
+        ("close", Reason.HUNG_UP, True),
+        LEAVE,
+        JOIN,
+    ]
+
+
+@pytest.mark.parametrize("limits", [Limits(ring_s=0.01, bounce_s=0)])
+async def test_a_ring_that_nobody_answers_ends_by_itself(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER))
+    assert (await around.until(State.IDLE)).reason is None
+    assert (await around.until(State.IDLE)).reason is Reason.NO_ANSWER
+
+
+@pytest.mark.parametrize("limits", [Limits(talk_s=0.01, bounce_s=0)])
+async def test_a_call_that_lasts_too_long_ends_by_itself(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER), AnswerReceived(OFFER))
+    await do(doorbell, Connected(1))
+    await around.until(State.TALKING)
+    assert (await around.until(State.IDLE)).reason is Reason.TOO_LONG
+
+
+@pytest.mark.parametrize("limits", [Limits(ring_s=0.01, bounce_s=0)])
+async def test_a_press_without_a_line_is_given_up_after_the_ring(
+    doorbell: Doorbell, around: Around
+):
+    await do(doorbell, Pressed(), OfferReady(1, OFFER))
+    assert (await around.until(State.OFFLINE)).reason is Reason.OFFLINE
+    assert not any(isinstance(done, Offer) for done in around.take())
+
+
+async def test_a_press_without_a_line_goes_out_when_the_line_returns(
+    doorbell: Doorbell, around: Around
+):
+    await do(doorbell, Pressed(), OfferReady(1, OFFER))
+    assert around.take() == [("open", 1, False)]
+    await do(doorbell, LineUp())
+    assert around.take() == [JOIN, Offer(ROOM, NAME, OFFER)]
+
+
+async def test_stop_between_calls_leaves_the_room(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp())
+    await doorbell.stop()
+    assert around.take() == [JOIN, LEAVE]
+
+
+async def test_stop_in_a_call_ends_it_first(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER))
+    around.take()
+    await doorbell.stop()
+    assert around.take() == [("close", Reason.STOPPED, False), LEAVE]
+
+
+async def test_stop_without_a_line_says_nothing(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp(), LineDown())
+    around.take()
+    await doorbell.stop()
+    assert around.take() == []
+
+
+async def test_the_loop_ends_after_stop():
+    doorbell, around = Doorbell(ROOM, NAME, LIMITS), Around()
+    doorbell.connect(around, around, around)
+    doorbell.post(Pressed())
+    async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
+        group.create_task(doorbell.run())
+        group.create_task(doorbell.stop())
+    assert around.take() == [("open", 1, False), ("close", Reason.STOPPED, False)]
+
+
+async def test_a_call_is_logged_with_its_number_and_without_secrets(
+    doorbell: Doorbell, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger="homecall_pi.doorbell")
+    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER), HangUp())
+    assert caplog.messages == [
+        "call 1: offering",
+        "call 1: ringing",
+        "call 1: ended, hung-up",
+    ]
+    assert ROOM not in caplog.text
+
+
+async def test_every_action_of_the_table_is_performed(around: Around):
+    """An action that the doorbell does not know would pass without a sound."""
+    doorbell = Doorbell(ROOM, NAME, LIMITS)
+    doorbell.connect(around, around, around)
+    candidate = IceCandidate("x")
+    actions: dict[type, table.Action] = {
+        table.Join: table.Join(),
+        table.Leave: table.Leave(),
+        table.OpenPeer: table.OpenPeer(1),
+        table.SendOffer: table.SendOffer(OFFER),
+        table.AcceptAnswer: table.AcceptAnswer(1, OFFER),
+        table.AddCandidate: table.AddCandidate(1, candidate),
+        table.ClosePeer: table.ClosePeer(1, Reason.FAILED),
+        table.Show: Show(State.IDLE),
+    }
+    assert set(actions) == set(table.Action.__args__)
+    for action in actions.values():
+        doorbell._perform(action)
+        assert around.take() or not around.shown.empty()
