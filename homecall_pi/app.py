@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiortc import RTCIceServer
@@ -34,7 +35,6 @@ class App:
             ring_s=config.call.ring_s,
             connect_s=config.call.connect_s,
             talk_s=config.call.talk_s,
-            bounce_s=config.call.bounce_s,
         )
         self.doorbell = Doorbell(room, config.name, limits)
         self._door = doors.build(config)
@@ -83,6 +83,8 @@ class App:
             self.doorbell.post(Pressed())
         elif command == "hangup":
             self.doorbell.post(HangUp())
+        elif command == "release":
+            self._door.panel.release_door()
         await self.doorbell.settle()
         return self._status()
 
@@ -99,6 +101,7 @@ class App:
             audio_samples=self._peers.audio_samples,
             audio_dbfs=self._peers.audio_dbfs,
             tasks=len(asyncio.all_tasks()),
+            door=self._door.panel.door,
         )
 
 
@@ -110,6 +113,10 @@ def ice_servers(config: IceConfig) -> list[RTCIceServer]:
     ]
 
 
+def _is_off(config: Config, part: str) -> bool:
+    return bool(getattr(config, part).source == "none")
+
+
 async def run(config: Config) -> None:
     """Runs the daemon until SIGTERM or SIGINT.
 
@@ -118,9 +125,14 @@ async def run(config: Config) -> None:
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    # A part may need a moment of a thread; more threads would only hold memory.
+    loop.set_default_executor(ThreadPoolExecutor(2, thread_name_prefix="helper"))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = App(config)
     log.info("homecall-pi %s, room %s…", __version__, require_room(config)[:8])
+    missing = [part for part in ("camera", "microphone", "speaker") if _is_off(config, part)]
+    if missing:
+        log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
     await app.run(stop)
     log.info("stopped")

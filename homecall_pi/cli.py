@@ -65,7 +65,12 @@ def serve(config_path: Path | None, **flags: Any) -> None:
 
 @cli.command()
 @click.option("--port", default=8443, show_default=True, help="port of the page on localhost")
-@click.option("--ring-every", type=float, metavar="SECONDS", help="ring by itself")
+@click.option(
+    "--ring-every",
+    type=click.FloatRange(min=1, max=86400),
+    metavar="SECONDS",
+    help="ring by itself",
+)
 @click.option("--camera", type=click.Path(), help="clip that the camera sees")
 @click.option("--microphone", type=click.Path(), help="recording that the microphone hears")
 def demo(port: int, ring_every: float | None, camera: str | None, microphone: str | None) -> None:
@@ -87,6 +92,17 @@ def ring(control: Path | None) -> None:
 def hangup(control: Path | None) -> None:
     """End the call of the running daemon."""
     click.echo(_ask(control, "hangup").state)
+
+
+@cli.command()
+@_control
+def release(control: Path | None) -> None:
+    """Open the door of the running daemon, for the time set as relay_s."""
+    if _ask(control, "release").door == "none":
+        raise HomeCallError(
+            "there is no door release that works; see relay_pin in [panel], and the daemon's log"
+        )
+    click.echo("released")
 
 
 @cli.command()

@@ -12,7 +12,7 @@ import tomllib
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
@@ -42,48 +42,150 @@ class CallConfig(_Section, frozen=True):
     talk_s: Annotated[
         float, Meta(gt=0, le=86400, description="seconds after which a call ends by itself")
     ] = 600.0
-    bounce_s: Annotated[
-        float, Meta(ge=0, le=5, description="seconds in which a second press is no press")
-    ] = 0.05
+
+
+_Pin: TypeAlias = Annotated[int, Meta(ge=-1, le=27, description="GPIO number; -1: not wired")]
+_Active: TypeAlias = Annotated[Literal["high", "low"], Meta(description="level that means on")]
+
+
+class PanelConfig(_Section, frozen=True):
+    """The button, the light, the door release and the chime, on the pins of a Raspberry Pi."""
+
+    source: Annotated[
+        Literal["none", "gpio"], Meta(description="gpio: the pins, by gpiozero and lgpio")
+    ] = "none"
+    button_pin: _Pin = 17
+    button_pull: Annotated[
+        Literal["up", "down"], Meta(description="up: the button connects to ground; down: to 3.3 V")
+    ] = "up"
+    debounce_s: Annotated[
+        float, Meta(ge=0, le=0.5, description="seconds that the contact must be steady")
+    ] = 0.02
+    gap_s: Annotated[
+        float, Meta(ge=0, le=60, description="seconds from one press to the next that counts")
+    ] = 1.0
+    stuck_s: Annotated[
+        float, Meta(ge=1, le=3600, description="seconds after which a pressed button is stuck")
+    ] = 30.0
+    led_pin: _Pin = 27
+    relay_pin: _Pin = -1
+    relay_active: _Active = "high"
+    relay_s: Annotated[
+        float, Meta(ge=0.1, le=10, description="seconds that the door release is on")
+    ] = 3.0
+    chime_pin: _Pin = -1
+    chime_active: _Active = "high"
+    chime_s: Annotated[
+        float, Meta(ge=0.05, le=5, description="seconds that the chime is on at a press")
+    ] = 0.5
+
+    def __post_init__(self) -> None:
+        """Refuses two parts on one pin."""
+        pins = [self.button_pin, self.led_pin, self.relay_pin, self.chime_pin]
+        used = [pin for pin in pins if pin >= 0]
+        twice = {pin for pin in used if used.count(pin) > 1}
+        if twice:
+            raise ValueError(f"GPIO {min(twice)} is given twice: each part needs its own pin")
 
 
 class CameraConfig(_Section, frozen=True):
     """The camera and its encoder."""
 
     source: Annotated[
-        Literal["none", "fake"], Meta(description="fake: plays a clip with a running clock")
+        Literal["none", "picamera2", "v4l2", "fake", "test"],
+        Meta(description="v4l2: a webcam; fake: plays a clip with a clock; test: a test picture"),
     ] = "none"
     file: Annotated[str, Meta(description="the clip that the fake plays; empty: its own")] = ""
+    device: Annotated[str, Meta(min_length=1, description="the webcam")] = "/dev/video0"
     width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2, description="pixels")] = 1280
     height: Annotated[int, Meta(ge=120, le=1080, multiple_of=2, description="pixels")] = 720
     fps: Annotated[int, Meta(ge=5, le=60, description="pictures per second")] = 30
     bitrate_bps: Annotated[
-        int, Meta(ge=100_000, le=10_000_000, description="bits per second of video")
+        int, Meta(ge=100_000, le=10_000_000, description="bits per second at the start of a call")
     ] = 1_500_000
+    min_bitrate_bps: Annotated[
+        int, Meta(ge=100_000, le=10_000_000, description="bits per second on the worst network")
+    ] = 250_000
+    max_bitrate_bps: Annotated[
+        int, Meta(ge=100_000, le=10_000_000, description="bits per second on the best network")
+    ] = 2_500_000
+    rotation: Annotated[
+        Literal[0, 180], Meta(description="degrees by which the camera is mounted turned")
+    ] = 0
+    hflip: Annotated[bool, Meta(description="mirror left and right")] = False
+    vflip: Annotated[bool, Meta(description="mirror top and bottom")] = False
+    night_fps: Annotated[
+        int, Meta(ge=1, le=60, description="pictures per second in the dark, exposed for longer")
+    ] = 15
+    warm_s: Annotated[
+        float, Meta(ge=0, le=3600, description="seconds that the camera stays on after a call")
+    ] = 0.0
+
+
+_Device: TypeAlias = Annotated[
+    str, Meta(description="pyaudio's index, or part of the name; empty: the system's default")
+]
+_Gain: TypeAlias = Annotated[float, Meta(ge=-60, le=30, description="louder or softer, in dB")]
+_Sound: TypeAlias = Annotated[str, Meta(description="recording to play; empty: its own tone")]
 
 
 class MicrophoneConfig(_Section, frozen=True):
     """The microphone."""
 
-    source: Annotated[Literal["none", "fake"], Meta(description="fake: plays a recording")] = "none"
+    source: Annotated[
+        Literal["none", "pyaudio", "fake"],
+        Meta(description="pyaudio: a sound card; fake: plays a recording"),
+    ] = "none"
+    device: _Device = ""
+    gain_db: _Gain = 0.0
+    mute: Annotated[bool, Meta(description="the family hears nothing")] = False
+    echo_canceller: Annotated[
+        bool, Meta(description="take echo and noise out; false for a card that does")
+    ] = True
     file: Annotated[str, Meta(description="the recording that the fake plays; empty: its own")] = ""
 
 
 class SpeakerConfig(_Section, frozen=True):
     """The loudspeaker."""
 
-    source: Annotated[Literal["none", "fake"], Meta(description="fake: plays to nobody")] = "none"
+    source: Annotated[
+        Literal["none", "pyaudio", "fake"],
+        Meta(description="pyaudio: a sound card; fake: plays to nobody"),
+    ] = "none"
+    device: _Device = ""
+    gain_db: _Gain = 0.0
+    mute: Annotated[bool, Meta(description="the visitor hears nothing")] = False
     file: Annotated[
         str, Meta(description="WAV file in which the fake records the present or last call")
     ] = ""
 
 
+class SoundsConfig(_Section, frozen=True):
+    """What the visitor hears of a call, beside the family."""
+
+    on: Annotated[bool, Meta(description="chime, ring-back and the other tones")] = True
+    gain_db: _Gain = 0.0
+    chime: _Sound = ""
+    ring_back: _Sound = ""
+    answered: _Sound = ""
+    declined: _Sound = ""
+    no_answer: _Sound = ""
+    offline: _Sound = ""
+    ended: _Sound = ""
+
+
 class IceServer(_Section, frozen=True):
     """One STUN or TURN server, as in the browsers' RTCIceServer."""
 
-    urls: tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...]
+    urls: Annotated[tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...], Meta(min_length=1)]
     username: str | None = None
     credential: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what browsers refuse, together with all the other servers."""
+        turn = any(url.startswith("turn") for url in self.urls)
+        if turn and not (self.username and self.credential):
+            raise ValueError("a turn server needs username and credential")
 
 
 class IceConfig(_Section, frozen=True):
@@ -127,9 +229,11 @@ class Config(_Section, frozen=True):
     ] = "Front door"
     control: Annotated[str, Meta(description="the control socket; empty: the default place")] = ""
     call: CallConfig = CallConfig()
+    panel: PanelConfig = PanelConfig()
     camera: CameraConfig = CameraConfig()
     microphone: MicrophoneConfig = MicrophoneConfig()
     speaker: SpeakerConfig = SpeakerConfig()
+    sounds: SoundsConfig = SoundsConfig()
     ice: IceConfig = IceConfig()
     serve: ServeConfig = ServeConfig()
     log: LogConfig = LogConfig()
@@ -144,18 +248,31 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
         OperatorError: unreadable file, unknown key or bad value; the message names file and key.
     """
     values: dict[str, Any] = {}
-    if path is not None or DEFAULT_PATH.exists():
+    if path is not None or _is_there(DEFAULT_PATH):
         path = path or DEFAULT_PATH
         values = _read(path)
         _convert(values, str(path))
     return _convert(_merge(values, overrides), "command line")
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is a file, or something that hides whether there is one."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(f"{path}: cannot be read: {error}; give a readable file") from None
+        raise OperatorError(
+            f"{path}: cannot be read: {error}; give a readable file with --config, or use sudo"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise OperatorError(f"{path}: is not TOML: {error}; mend that line") from None
 

@@ -1,4 +1,4 @@
-"""The local Unix socket by which `ring`, `hangup` and `status` reach the running daemon.
+"""The local Unix socket by which `ring`, `hangup`, `release`, `status` reach the running daemon.
 
 One request and one reply per connection, each one line of JSON: `{"command": "ring"}`.
 """
@@ -25,7 +25,7 @@ PATIENCE_S = 5.0
 """Seconds that either side waits for the other."""
 SERVICE_PATH = Path("/run/homecall-pi/control.sock")
 
-Command = Literal["ring", "hangup", "status"]
+Command = Literal["ring", "hangup", "release", "status"]
 
 
 class Request(msgspec.Struct, frozen=True):
@@ -55,6 +55,8 @@ class Status(msgspec.Struct, frozen=True):
     """Level of the last second of it, in dB below full scale; -100 is silence."""
     tasks: int
     """What the event loop has under way; at rest it is the same after every call."""
+    door: Literal["none", "closed", "open"] = "none"
+    """What the door release does; none: there is none, or it does not work."""
 
 
 def default_path() -> Path:

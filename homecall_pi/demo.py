@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,12 +28,17 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
     Raises:
         HomeCallError: the server or the door does not start.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(0))
     room = str(uuid.uuid4())
     with tempfile.TemporaryDirectory(prefix="homecall-demo-") as folder:
         heard = Path(folder) / "heard.wav"
         socket = Path(folder) / "control.sock"
-        door = ["--server", f"ws://localhost:{port}/signal", "--room", room, "--fake"]
-        door += ["--control", str(socket), "--speaker-file", str(heard)]
+        config = Path(folder) / "door.toml"
+        # A command line can be read by everybody on the machine; a file in this folder cannot.
+        config.write_text(f'server = "ws://localhost:{port}/signal"\nroom = "{room}"\n')
+        door = ["--config", str(config), "--fake", "--control", str(socket)]
+        door += ["--speaker-file", str(heard)]
         door += [f"--{part}-file={file}" for part, file in _files(camera, microphone)]
         with _process("serve", "--port", str(port)) as server, _process("run", *door) as daemon:
             _wait_until_joined(socket, server, daemon)

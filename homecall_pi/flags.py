@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 import msgspec
@@ -77,7 +77,9 @@ def _describe(hint: Any) -> tuple[Any, str]:
 def _metavar(kind: Any) -> str:
     if kind in {int, float}:
         return "NUMBER"
-    return "TEXT" if kind is str else "JSON" if get_origin(kind) is tuple else "WORD"
+    if get_origin(kind) is Literal:
+        return f"[{'|'.join(str(word) for word in get_args(kind))}]"
+    return "TEXT" if kind is str else "JSON"
 
 
 def _value(key: _Key, text: Any, hint: Any) -> Any:

@@ -22,12 +22,14 @@ def set_up() -> None:
         mallopt(_M_ARENA_MAX, 2)
         mallopt(_M_MMAP_THRESHOLD, _THRESHOLD_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _THRESHOLD_BYTES)
+    gc.collect()
     gc.freeze()  # what is imported stays: collecting after a call need not look at it
 
 
 def give_back() -> None:
-    """To be called after a call. A closed connection is a knot of reference cycles, which Python
-    would untie only after many calls.
+    """To be called after a call.
+
+    A closed connection is a knot of reference cycles, which Python would untie only after many.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

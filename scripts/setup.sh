@@ -35,11 +35,24 @@ set_up_venv() {
     die "Python 3.11 or newer is needed, this is $(python3 --version)"
   wanted="$(python3 -c 'import sys; print(sys.executable, sys.version)') $(sha256sum pyproject.toml)"
   if [ "$(cat "$VENV/wanted$extra" 2>/dev/null)" = "$wanted" ]; then return; fi
+  # The voice's codec is a C library that no Python package brings along.
+  [[ $(/sbin/ldconfig -p) == *libopus.so.0* ]] || apt_install libopus0
+  # PyAudio, which the tests need, is on PyPI as source alone.
+  if [ "$extra" = dev ]; then
+    [ -e /usr/include/portaudio.h ] || apt_install portaudio19-dev gcc python3-dev
+  fi
   say "setting up the virtual environment .venv"
   python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
   python3 -m venv "$VENV"
   "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e ".${extra:+[$extra]}"
   echo "$wanted" >"$VENV/wanted$extra"
+}
+
+# set_up_sound: what a sound card without hardware is made of.
+set_up_sound() {
+  need pulseaudio pulseaudio pulseaudio-utils
+  compgen -G "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so" >/dev/null ||
+    apt_install libasound2-plugins
 }
 
 # set_up_browser: Chromium, with a font for the page's signs.

@@ -13,7 +13,7 @@ import pytest
 from homecall_pi import app as app_module
 from homecall_pi import control
 from homecall_pi.app import App, ice_servers
-from homecall_pi.config import CallConfig, Config, IceConfig, IceServer
+from homecall_pi.config import Config, IceConfig, IceServer
 from homecall_pi.control import Status
 from homecall_pi.core import backoff, sdp
 from homecall_pi.core.call import State
@@ -48,7 +48,7 @@ def make_config(signal: Signal, tmp_path: Path) -> MakeConfig:
 
     def make(**keys: Any) -> Config:
         place = {"server": signal.url, "room": ROOM, "control": str(tmp_path / "control.sock")}
-        return Config(**{**place, "call": CallConfig(bounce_s=0.0), **keys})
+        return Config(**{**place, **keys})
 
     return make
 
@@ -143,6 +143,20 @@ async def test_the_button_rings(
         await visit.heard("offer")
 
 
+async def test_the_door_is_released_over_the_control_socket_alone(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+):
+    released: list[None] = []
+    monkeypatch.setattr(NullPanel, "release_door", lambda _: released.append(None))
+    monkeypatch.setattr(NullPanel, "door", "open")
+    config = make_config()
+    async with running(config):
+        assert (await asked(config, "ring")).door == "open"
+        assert released == []
+        assert (await asked(config, "release")).door == "open"
+        assert released == [None]
+
+
 async def test_status_without_a_server_says_that_the_line_is_down(make_config: MakeConfig):
     config = make_config(server="ws://127.0.0.1:1/signal")
     async with running(config):
@@ -211,6 +225,8 @@ def test_no_servers_means_none_and_not_aiortcs_own():
 
 
 def test_servers_are_handed_on_with_name_and_password():
-    config = IceConfig(servers=(IceServer(urls=("turn:a", "turn:b"), username="me"),))
+    config = IceConfig(
+        servers=(IceServer(urls=("turn:a", "turn:b"), username="me", credential="x"),)
+    )
     (server,) = ice_servers(config)
-    assert (server.urls, server.username, server.credential) == (["turn:a", "turn:b"], "me", None)
+    assert (server.urls, server.username, server.credential) == (["turn:a", "turn:b"], "me", "x")

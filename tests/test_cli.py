@@ -77,7 +77,8 @@ def test_help_and_version_are_no_errors(homecall: Run):
     assert homecall("--version") == (0, f"homecall-pi, version {__version__}\n", "")
     code, out, _ = homecall("-h")
     assert code == 0
-    for command in ("run", "serve", "demo", "ring", "hangup", "status", "link", "config"):
+    commands = ("run", "serve", "demo", "ring", "hangup", "release", "status", "link", "config")
+    for command in commands:
         assert f"  {command} " in out
 
 
@@ -132,7 +133,7 @@ def test_other_troubles_are_one_line_and_exit_with_1(
     assert homecall("demo") == (1, "", "homecall-pi: it is raining in\n")
 
 
-@pytest.mark.parametrize("command", ["ring", "hangup", "status"])
+@pytest.mark.parametrize("command", ["ring", "hangup", "release", "status"])
 def test_without_a_daemon_the_error_says_how_to_start_one(
     homecall: Run, tmp_path: Path, command: str
 ):
@@ -148,6 +149,30 @@ def test_ring_and_hangup_print_the_state(
 ):
     assert homecall(command, "--control", "/x/y.sock") == (0, "ringing\n", "")
     assert daemon == [(Path("/x/y.sock"), command)]
+
+
+@pytest.mark.parametrize(
+    ("door", "outcome"),
+    [
+        ("open", (0, "released\n", "")),
+        ("closed", (0, "released\n", "")),
+        ("none", (1, "", "homecall-pi: there is no door release that works; see relay_pin in ")),
+    ],
+)
+def test_release_says_whether_there_is_a_door_to_release(
+    homecall: Run, monkeypatch: pytest.MonkeyPatch, door: Any, outcome: tuple[int, str, str]
+):
+    asked: list[str] = []
+
+    def ask(_: Path, command: str) -> Status:
+        asked.append(command)
+        return Status("talking", "up", 7, 7, None, 0, 0, -100.0, 5, door)
+
+    monkeypatch.setattr(control, "ask", ask)
+    code, out, err = homecall("release")
+    assert (code, out) == outcome[:2]
+    assert err.startswith(outcome[2])
+    assert asked == ["release"]
 
 
 def test_the_daemon_is_looked_for_in_the_default_place(
@@ -190,7 +215,8 @@ def test_link_reads_the_file(homecall: Run, tmp_path: Path):
 
 
 def test_config_prints_what_holds_as_a_file_that_says_the_same(homecall: Run, tmp_path: Path):
-    ice = '[{"urls": ["stun:a:1", "turn:b"], "username": "me"}, {"urls": ["stun:c"]}]'
+    turn = '{"urls": ["stun:a:1", "turn:b"], "username": "me", "credential": "x"}'
+    ice = f'[{turn}, {{"urls": ["stun:c"]}}]'
     code, out, _ = homecall(
         "config", *WHERE, "--fake", "--name", 'A "quoted" ü', "--ice-servers", ice
     )

@@ -107,7 +107,7 @@ def test_an_error_names_file_key_and_cure(file: Path, text: str, key: str):
     [
         ("rom = 3", "rom", "server, room, name"),
         ("[kamera]\nwidth = 640", "kamera", "server, room, name"),
-        ("[camera]\nwide = 640", "camera.wide", "source, file, width, height"),
+        ("[camera]\nwide = 640", "camera.wide", "source, file, device, width"),
         ('[ice]\nserver = "stun:x"', "ice.server", "servers"),
         ('[[ice.servers]]\nurl = "stun:x"', "ice.servers[0].url", "urls, username, credential"),
     ],

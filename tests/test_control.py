@@ -72,9 +72,9 @@ async def reply_to(path: Path, request: bytes) -> bytes:
 
 async def test_a_command_reaches_the_daemon_and_its_status_comes_back(path: Path, daemon: Daemon):
     async with listening(path, daemon):
-        for command in ("ring", "hangup", "status"):
+        for command in ("ring", "hangup", "release", "status"):
             assert await asked(path, command) == STATUS
-    assert daemon.asked == ["ring", "hangup", "status"]
+    assert daemon.asked == ["ring", "hangup", "release", "status"]
 
 
 async def test_request_and_reply_are_one_line_of_json_each(path: Path, daemon: Daemon):

@@ -31,7 +31,7 @@ from .doubles import NAME, ROOM, in_background
 
 OFFER = "v=0\r\nm=audio 9 X\r\na=mid:050\r\n"
 JOIN, LEAVE = Join(ROOM, NAME), Leave(ROOM, NAME)
-LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600, bounce_s=0)
+LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600)
 
 
 class Around:
@@ -141,14 +141,14 @@ async def test_events_posted_while_one_is_handled_keep_their_order(
     ]
 
 
-@pytest.mark.parametrize("limits", [Limits(ring_s=0.01, bounce_s=0)])
+@pytest.mark.parametrize("limits", [Limits(ring_s=0.01)])
 async def test_a_ring_that_nobody_answers_ends_by_itself(doorbell: Doorbell, around: Around):
     await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER))
     assert (await around.until(State.IDLE)).reason is None
     assert (await around.until(State.IDLE)).reason is Reason.NO_ANSWER
 
 
-@pytest.mark.parametrize("limits", [Limits(talk_s=0.01, bounce_s=0)])
+@pytest.mark.parametrize("limits", [Limits(talk_s=0.01)])
 async def test_a_call_that_lasts_too_long_ends_by_itself(doorbell: Doorbell, around: Around):
     await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER), AnswerReceived(OFFER))
     await do(doorbell, Connected(1))
@@ -156,7 +156,7 @@ async def test_a_call_that_lasts_too_long_ends_by_itself(doorbell: Doorbell, aro
     assert (await around.until(State.IDLE)).reason is Reason.TOO_LONG
 
 
-@pytest.mark.parametrize("limits", [Limits(ring_s=0.01, bounce_s=0)])
+@pytest.mark.parametrize("limits", [Limits(ring_s=0.01)])
 async def test_a_press_without_a_line_is_given_up_after_the_ring(
     doorbell: Doorbell, around: Around
 ):

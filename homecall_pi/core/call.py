@@ -68,8 +68,6 @@ class Limits(msgspec.Struct, frozen=True):
     ring_s: float = 45.0
     connect_s: float = 15.0
     talk_s: float = 600.0
-    bounce_s: float = 0.05
-    """Presses closer together than this are one press with a bouncing contact."""
 
 
 # --- Events: what happened. Those with a `peer` belong to that connection; strangers are dropped.
@@ -266,7 +264,6 @@ class Call(msgspec.Struct, frozen=True):
     """Whether the page in force tells over the control channel when a person answers."""
     ring_until: float = 0.0
     deadline: float | None = None
-    pressed_at: float = float("-inf")
 
 
 Outcome: TypeAlias = tuple[Call, tuple[Action, ...]]
@@ -277,10 +274,6 @@ _change = msgspec.structs.replace
 
 
 def _press(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
-    bounced = now - call.pressed_at < limits.bounce_s
-    call = _change(call, pressed_at=now)
-    if bounced:
-        return call, ()
     until = now + limits.ring_s
     call = _change(call, number=call.number + 1, offers=0, ring_until=until)
     return _open(call, reuse=call.standing is not None)
@@ -301,8 +294,7 @@ def _open(call: Call, *, reuse: bool = False) -> Outcome:
 
 def _press_again(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
     """The offer stands already; only the visitor is told again."""
-    bounced = now - call.pressed_at < limits.bounce_s
-    return _change(call, pressed_at=now), () if bounced else (Show(call.state),)
+    return call, (Show(call.state),)
 
 
 def _offer_ready(call: Call, event: OfferReady, now: float, limits: Limits) -> Outcome:

@@ -8,16 +8,17 @@ delivers nothing, and tries again.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from .bitrate import Bounds
 from .call import Show
 
 SAMPLE_RATE = 48_000
 """Samples per second of all sound inside the program: one channel of signed 16-bit integers."""
-BLOCK_SAMPLES = 960
-"""Samples in one block of sound: 20 ms, one Opus frame."""
+BLOCK_SAMPLES = 480
+"""Samples in one block of sound: 10 ms, the frame that echo cancellers work on."""
 VIDEO_CLOCK_HZ = 90_000
 """Ticks per second of an access unit's time (RFC 6184, section 8.2.1)."""
 
@@ -38,16 +39,29 @@ class Door(msgspec.Struct, frozen=True):
     camera: Camera
     microphone: Microphone
     speaker: Speaker
+    bitrate: Bounds = Bounds()
+    """Between what bounds the camera's bitrate is steered."""
+
+
+DoorRelease: TypeAlias = Literal["none", "closed", "open"]
+"""What the door release does; none: there is none, or it does not work."""
 
 
 class Panel(Protocol):
-    """The button and whatever shows the visitor that something happens."""
+    """The button, whatever shows the visitor that something happens, and the door release."""
 
     def start(self, on_press: Callable[[], None]) -> None:
         """Reports presses from now on."""
 
     def show(self, show: Show) -> None:
         """Lets the visitor see or hear the state of the call."""
+
+    def release_door(self) -> None:
+        """Lets the visitor in, for a time that is set; does nothing where `door` is none."""
+
+    @property
+    def door(self) -> DoorRelease:
+        """What the door release does."""
 
     def stop(self) -> None:
         """Reports no more presses."""
@@ -62,8 +76,18 @@ class Camera(Protocol):
     def force_key_frame(self) -> None:
         """Makes the next picture a key frame."""
 
+    def set_bitrate(self, bps: int) -> None:
+        """Makes the encoder aim at `bps` bits per second, where it can."""
+
+    async def still(self) -> bytes:
+        """The next picture as a JPEG; the camera goes on for it if it is off.
+
+        Raises:
+            HardwareError: none came in time.
+        """
+
     def stop(self) -> None:
-        """Switches the camera off."""
+        """Switches the camera off, or lets it run on for a while without a sink."""
 
 
 class Microphone(Protocol):
@@ -82,8 +106,19 @@ class Speaker(Protocol):
     def start(self) -> None:
         """Opens the loudspeaker."""
 
+    @property
+    def waiting(self) -> int:
+        """Blocks queued and not yet taken by the card: by it, whoever plays keeps its pace."""
+
+    def sound(self, once: bytes, then: bytes = b"") -> None:
+        """Plays samples of the door's own over the voice: `once`, then `then` over and over.
+
+        They take the place of those before; empty ones are silence. The loudspeaker opens for them
+        by itself.
+        """
+
     def play(self, block: bytes) -> None:
         """Queues one block of BLOCK_SAMPLES samples; the oldest is dropped when too many wait."""
 
     def stop(self) -> None:
-        """Closes the loudspeaker; what waits is dropped."""
+        """Closes the loudspeaker to the voice; what waits of it is dropped."""

@@ -2,6 +2,8 @@
 
 A room is a UUID with two seats. A seat belongs to a name. The same name joining by another
 connection takes its own seat over, and the old connection is closed; a third name is refused.
+A device finds a seat all the same: of two pages in its room the later one gives way. Else a page
+that waits for a seat would lock the door out of its own room while it restarts.
 
 A participant's newest offer, with the candidates after it, *stands*: whoever joins later gets it,
 in order. So a call reaches a page that opens late, and a page that is reloaded while it rings.
@@ -31,6 +33,7 @@ from homecall_pi.core.messages import (
 )
 
 SEATS: Final = 2
+ROOM_FULL: Final = "room is full"
 MAX_ROOMS: Final = 1024
 MAX_OFFER_AGE_S: Final = 120.0
 """A doorbell rings for a minute or so: whoever comes later has missed the call."""
@@ -87,6 +90,8 @@ class _StandingOffer(Generic[Connection]):
 class _Seat(Generic[Connection]):
     name: str
     connection: Connection | None
+    device: bool = False
+    """Whether a door sits here, rather than a page."""
     offer: _StandingOffer[Connection] | None = None
 
     @property
@@ -128,11 +133,14 @@ class Rooms(Generic[Connection]):
         return place[0].key if place else None
 
     def receive(
-        self, connection: Connection, message: FromClient, now: float
+        self, connection: Connection, message: FromClient, now: float, *, device: bool = False
     ) -> list[Action[Connection]]:
-        """Takes one message of a connection; `now` in seconds of a monotonic clock."""
+        """Takes one message of a connection; `now` in seconds of a monotonic clock.
+
+        `device` tells that it comes from a door: no browser sent it.
+        """
         if isinstance(message, Join):
-            return self._join(connection, message, now)
+            return self._join(connection, message, now, device)
         place = self._places.get(connection)
         if place is None:
             return [Ignored("message before join")]
@@ -162,13 +170,16 @@ class Rooms(Generic[Connection]):
                     self._drop_offer(seat)
             self._tidy(room)
 
-    def _join(self, connection: Connection, message: Join, now: float) -> list[Action[Connection]]:
+    def _join(
+        self, connection: Connection, message: Join, now: float, device: bool
+    ) -> list[Action[Connection]]:
         key, name = message.room.lower(), message.user
         place = self._places.get(connection)
         if place is not None and (place[0].key, place[1].name) == (key, name):
             return []
         refusal = self._refusal(connection, key, name)
-        if refusal is not None:
+        unseated = self._give_way(key, message.room) if refusal == ROOM_FULL and device else []
+        if refusal is not None and not unseated:
             return [Send(connection, encode(Error(refusal, message.room)))]
         self._leave(connection)
         room = self._rooms.setdefault(key, _Room(key))
@@ -176,10 +187,19 @@ class Rooms(Generic[Connection]):
         replaced = seat.connection
         if replaced is not None:
             del self._places[replaced]
-        seat.connection = connection
+        seat.connection, seat.device = connection, device
         self._places[connection] = (room, seat)
         closing: list[Action[Connection]] = [] if replaced is None else [Close(replaced)]
-        return closing + self._deliver(room, seat, now)
+        return unseated + closing + self._deliver(room, seat, now)
+
+    def _give_way(self, key: str, spelling: str) -> list[Action[Connection]]:
+        """Takes the seat of the page that came last, for a door."""
+        pages = [seat for seat in self._rooms[key].seats if not seat.device]
+        if not pages or pages[-1].connection is None:
+            return []
+        page = pages[-1].connection
+        self._leave(page)
+        return [Send(page, encode(Error(ROOM_FULL, spelling)))]
 
     def _refusal(self, connection: Connection, key: str, name: str) -> str | None:
         room = self._rooms.get(key)
@@ -190,7 +210,7 @@ class Rooms(Generic[Connection]):
             for seat in room.seats
             if seat.name != name and seat.connection not in (None, connection)
         ]
-        return "room is full" if len(others) >= SEATS else None
+        return ROOM_FULL if len(others) >= SEATS else None
 
     def _new_seat(self, room: _Room[Connection], name: str) -> _Seat[Connection]:
         """A seat for a newcomer, if need be that of the absent one with the older offer."""

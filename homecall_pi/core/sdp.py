@@ -21,6 +21,7 @@ CONTROL_CHANNEL_ID = 0
 _MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 _SECTION_START = re.compile(r"^m=", re.MULTILINE)
 _HEAD = re.compile(r"(\S+) (\d+)")
+_OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2", re.MULTILINE)
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -47,6 +48,15 @@ def _retag(line: str, tags: dict[str, str]) -> str:
     if line.startswith("a=group:BUNDLE"):
         return " ".join(["a=group:BUNDLE", *(tags[mid] for mid in line.split()[1:])])
     return line
+
+
+def ask_for_repair(sdp: str) -> str:
+    """The SDP with the wish for Opus packets that carry a copy of their predecessor.
+
+    Senders add it only for receivers that say they use it (RFC 7587, section 6.1).
+    """
+    wish = r"\g<0>\r\na=fmtp:\1 minptime=10;useinbandfec=1"
+    return str(_OPUS.sub(wish, sdp))
 
 
 def mark_control(sdp: str) -> str:

@@ -14,6 +14,8 @@ from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from ..errors import HardwareError, OperatorError
 
 MEDIA = Path(__file__).parent / "media"
+MAX_SOUND_S = 30
+"""Seconds of a recording that are kept in memory as a whole (96 kB each)."""
 
 _T = TypeVar("_T")
 
@@ -51,6 +53,17 @@ def _pictures_once(path: Path, width: int, height: int, fps: int) -> Iterator[av
             yield from _pull(graph)
 
 
+def test_pictures(width: int, height: int, fps: int) -> Iterator[av.VideoFrame]:
+    """FFmpeg's moving test picture, endless, `fps` per second."""
+    graph = Graph()
+    graph.link_nodes(
+        graph.add("testsrc2", f"size={width}x{height}:rate={fps}"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ).configure()
+    return _pull(graph)
+
+
 def _picture_graph(stream: av.VideoStream, width: int, height: int, fps: int) -> Graph:
     graph = Graph()
     graph.link_nodes(
@@ -72,6 +85,12 @@ def _pull(graph: Graph) -> Iterator[av.VideoFrame]:
             return
         frame.make_writable()
         yield frame
+
+
+def samples(path: Path) -> bytes:
+    """The first MAX_SOUND_S seconds of a recording, as samples."""
+    count = MAX_SOUND_S * SAMPLE_RATE // BLOCK_SAMPLES
+    return b"".join(itertools.islice(_blocks_once(path), count))
 
 
 def blocks(path: Path) -> Iterator[bytes]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config import CameraConfig, Config, MicrophoneConfig, SpeakerConfig
-from ..core.ports import Camera, Door, Microphone, Speaker
+from ..config import CameraConfig, Config, MicrophoneConfig, PanelConfig, SpeakerConfig
+from ..core.bitrate import Bounds
+from ..core.ports import Camera, Door, Microphone, Panel, Speaker
 from . import null
 
 
@@ -15,25 +16,58 @@ def build(config: Config) -> Door:
     Raises:
         OperatorError: a file that the configuration names is of no use.
     """
+    microphone, speaker = _sound(config)
     return Door(
-        panel=null.NullPanel(),
+        panel=_with_sounds(_panel(config.panel), speaker, config),
         camera=_camera(config.camera),
-        microphone=_microphone(config.microphone),
-        speaker=_speaker(config.speaker),
+        microphone=microphone,
+        speaker=speaker,
+        bitrate=Bounds(
+            start_bps=config.camera.bitrate_bps,
+            min_bps=config.camera.min_bitrate_bps,
+            max_bps=config.camera.max_bitrate_bps,
+        ),
     )
+
+
+def _panel(config: PanelConfig) -> Panel:
+    if config.source == "none":
+        return null.NullPanel()
+    from .gpio import GpioPanel
+
+    return GpioPanel(config)
 
 
 def _camera(config: CameraConfig) -> Camera:
     if config.source == "none":
         return null.NullCamera()
-    from .fake import FakeCamera
+    if config.source == "picamera2":
+        from . import picamera
 
-    return FakeCamera(
-        _path(config.file),
-        width=config.width,
-        height=config.height,
-        fps=config.fps,
-        bitrate_bps=config.bitrate_bps,
+        return picamera.build(config, picamera.load())
+    if config.source == "v4l2":
+        from . import v4l2
+
+        return v4l2.build(config)
+    from . import fake
+
+    kind = {"width": config.width, "height": config.height, "fps": config.fps}
+    if config.source == "test":
+        return fake.TestPictureCamera(**kind, bitrate_bps=config.bitrate_bps)
+    return fake.FakeCamera(_path(config.file), **kind, bitrate_bps=config.bitrate_bps)
+
+
+def _sound(config: Config) -> tuple[Microphone, Speaker]:
+    """Where both are by pyaudio, they are two ports of one card, for the echo's sake."""
+    if "pyaudio" not in {config.microphone.source, config.speaker.source}:
+        return _microphone(config.microphone), _speaker(config.speaker)
+    from . import soundcard
+
+    card = soundcard.build(config.microphone, config.speaker)
+    own = config.microphone.source == "pyaudio", config.speaker.source == "pyaudio"
+    return (
+        card.microphone if own[0] else _microphone(config.microphone),
+        card.speaker if own[1] else _speaker(config.speaker),
     )
 
 
@@ -51,6 +85,14 @@ def _speaker(config: SpeakerConfig) -> Speaker:
     from .fake import FakeSpeaker
 
     return FakeSpeaker(_path(config.file))
+
+
+def _with_sounds(panel: Panel, speaker: Speaker, config: Config) -> Panel:
+    if config.speaker.source == "none" or not config.sounds.on:
+        return panel
+    from . import sounds
+
+    return sounds.build(panel, speaker, config.sounds)
 
 
 def _path(text: str) -> Path | None:

@@ -10,22 +10,24 @@ import logging
 import threading
 import time
 import wave
-from collections import deque
 from collections.abc import Callable, Iterator
-from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
 
-from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, VIDEO_CLOCK_HZ, AccessUnit
+from ..core.playout import Playout
+from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, VIDEO_CLOCK_HZ
 from ..errors import OperatorError
 from . import clip, clock
+from .camera import WatchedCamera
+from .encoder import SoftwareEncoder
 from .mailbox import Mailbox
+from .watch import Deliver
 
 log = logging.getLogger(__name__)
 
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
-SILENCE = bytes(2 * BLOCK_SAMPLES)
 
 
 class Worker:
@@ -57,72 +59,60 @@ def ticks(period_s: float, stopping: threading.Event) -> Iterator[int]:
         count = max(count + 1, int((time.monotonic() - start) / period_s))
 
 
-class FakeCamera:
+class FakeCamera(WatchedCamera):
     """A camera that films a clip, with the time of day on it, through a real H.264 encoder."""
 
     def __init__(
         self, path: Path | None, *, width: int, height: int, fps: int, bitrate_bps: int
     ) -> None:
-        self._path = _clip(path, "porch.mp4", "video")
-        self._size = width, height
+        path = _clip(path, "porch.mp4", "video")
+        pictures = partial(clip.pictures, path, width, height, fps)
+        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps, 4 * bitrate_bps)
+        super().__init__(lambda: Film(pictures, encoder, fps), size=(width, height))
+
+
+class TestPictureCamera(WatchedCamera):
+    """A camera that films FFmpeg's moving test picture, with the time of day on it."""
+
+    __test__ = False  # pytest takes it for a test
+
+    def __init__(self, *, width: int, height: int, fps: int, bitrate_bps: int) -> None:
+        pictures = partial(clip.test_pictures, width, height, fps)
+        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps, 4 * bitrate_bps)
+        super().__init__(lambda: Film(pictures, encoder, fps), size=(width, height))
+
+
+class Film:
+    """Pictures, with the time of day on them, as the source of a camera."""
+
+    def __init__(
+        self,
+        pictures: Callable[[], Iterator[av.VideoFrame]],
+        make_encoder: Callable[[], SoftwareEncoder],
+        fps: int,
+    ) -> None:
+        self._pictures = pictures
+        self._encoder = make_encoder()
         self._fps = fps
-        self._bitrate_bps = bitrate_bps
-        self._key_frame = threading.Event()
-        self._worker: Worker | None = None
-        self._mailbox: Mailbox[AccessUnit] | None = None
+        self._key_frame = False
 
-    def start(self, sink: Callable[[AccessUnit], None]) -> None:
-        """Switches the camera on."""
-        self.stop()
-        mailbox = self._mailbox = Mailbox(sink, capacity=self._fps)
-        self._worker = Worker("fake-camera", lambda stopping: self._film(stopping, mailbox))
-
-    def force_key_frame(self) -> None:
-        """Makes the next picture a key frame."""
-        self._key_frame.set()
-
-    def stop(self) -> None:
-        """Switches the camera off."""
-        if self._worker is not None and self._mailbox is not None:
-            self._worker.stop()
-            self._mailbox.close()
-        self._worker = self._mailbox = None
-
-    def _film(self, stopping: threading.Event, mailbox: Mailbox[AccessUnit]) -> None:
-        encoder = _encoder(*self._size, self._fps, self._bitrate_bps)
-        pictures = clip.pictures(self._path, *self._size, self._fps)
-        self._key_frame.clear()
+    def run(self, deliver: Deliver, stopping: threading.Event) -> None:
+        """Films until `stopping`."""
+        pictures = self._pictures()
         for tick in ticks(1 / self._fps, stopping):
             frame = next(pictures)
             clock.draw(frame, _time_of_day())
-            frame.pts = tick
-            frame.time_base = Fraction(1, self._fps)
-            frame.pict_type = self._next_picture_type()
-            for packet in encoder.encode(frame):
-                pts = tick * VIDEO_CLOCK_HZ // self._fps
-                mailbox.post(AccessUnit(bytes(packet), pts, bool(packet.is_keyframe)))
+            key_frame, self._key_frame = self._key_frame, False
+            data, is_key_frame = self._encoder.encode(frame, key_frame=key_frame)
+            deliver(data, is_key_frame, tick * VIDEO_CLOCK_HZ // self._fps)
 
-    def _next_picture_type(self) -> av.video.frame.PictureType:
-        if not self._key_frame.is_set():
-            return av.video.frame.PictureType.NONE
-        self._key_frame.clear()
-        return av.video.frame.PictureType.I
+    def force_key_frame(self) -> None:
+        """Makes the next picture a key frame."""
+        self._key_frame = True
 
-
-def _encoder(width: int, height: int, fps: int, bitrate_bps: int) -> av.VideoCodecContext:
-    """x264 as a stand-in for the Pi's encoder: constrained baseline, no delay, SPS/PPS in band."""
-    encoder = av.CodecContext.create("libx264", "w")
-    assert isinstance(encoder, av.VideoCodecContext)  # noqa: S101 - narrows the type
-    encoder.width, encoder.height = width, height
-    encoder.pix_fmt = "yuv420p"
-    encoder.framerate = Fraction(fps)
-    encoder.time_base = Fraction(1, fps)
-    encoder.bit_rate = bitrate_bps
-    encoder.gop_size = 10 * fps
-    encoder.thread_count = 1
-    encoder.profile = "Baseline"
-    encoder.options = {"preset": "ultrafast", "tune": "zerolatency", "forced-idr": "1"}
-    return encoder
+    def set_bitrate(self, bps: int) -> None:
+        """Aims at another bitrate."""
+        self._encoder.set_bitrate(bps)
 
 
 def _time_of_day() -> str:
@@ -164,37 +154,65 @@ class FakeSpeaker:
         self._path = path
         if path is not None:
             _check_writable(path)
-        self._queue: deque[bytes] = deque(maxlen=10)
+        self._playout = Playout()
         self._recording = threading.Lock()
         self._worker: Worker | None = None
+        self._sounder: Worker | None = None
+        """Plays a sound while the loudspeaker is closed to the voice."""
 
     def start(self) -> None:
         """Opens the loudspeaker. A recording starts anew with each call."""
         self.stop()
-        queue: deque[bytes] = deque(maxlen=10)
-        self._queue = queue
-        self._worker = Worker("fake-speaker", lambda stopping: self._sound(stopping, queue))
+        if self._sounder is not None:
+            self._sounder.stop()
+            self._sounder = None
+        self._worker = Worker("fake-speaker", self._play if self._path is None else self._record)
+
+    @property
+    def waiting(self) -> int:
+        """Blocks of the voice that are queued."""
+        return self._playout.waiting
+
+    def sound(self, once: bytes, then: bytes = b"") -> None:
+        """Plays a sound of the door's own. It is recorded if the loudspeaker is on for the call."""
+        self._playout.sound(once, then)
+        if self._worker is None:
+            self._finish_the_sound()
 
     def play(self, block: bytes) -> None:
-        """Queues one block."""
-        self._queue.append(block)
+        """Queues one block of the voice."""
+        self._playout.play(block)
 
     def stop(self) -> None:
-        """Closes the loudspeaker."""
+        """Closes the loudspeaker to the voice."""
         if self._worker is not None:
             self._worker.stop()
         self._worker = None
+        self._playout.clear()
+        self._finish_the_sound()
 
-    def _sound(self, stopping: threading.Event, queue: deque[bytes]) -> None:
-        if self._path is None:
-            for _ in ticks(BLOCK_S, stopping):
-                _next_block(queue)
-            return
+    def _finish_the_sound(self) -> None:
+        if self._sounder is not None:
+            self._sounder.stop()
+        on = self._playout.sounding
+        self._sounder = Worker("fake-speaker", self._play_the_sound) if on else None
+
+    def _play(self, stopping: threading.Event) -> None:
+        for _ in ticks(BLOCK_S, stopping):
+            self._playout.next()
+
+    def _play_the_sound(self, stopping: threading.Event) -> None:
+        for _ in ticks(BLOCK_S, stopping):
+            if not self._playout.sounding:
+                return
+            self._playout.next()
+
+    def _record(self, stopping: threading.Event) -> None:
         # The thread of the call before may still be writing the end of its recording.
         with self._recording, wave.open(str(self._path), "wb") as recording:
             recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
             for _ in ticks(BLOCK_S, stopping):
-                recording.writeframes(_next_block(queue))
+                recording.writeframes(self._playout.next())
 
 
 def _clip(path: Path | None, shipped: str, kind: str) -> Path:
@@ -217,8 +235,3 @@ def _check_writable(path: Path) -> None:
         raise OperatorError(
             f"{path} cannot be written: {error.strerror}; give a file in a folder of your own"
         ) from None
-
-
-def _next_block(queue: deque[bytes]) -> bytes:
-    """What waits, or silence, as a sound card plays when nothing comes."""
-    return queue.popleft() if queue else SILENCE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..core.call import Show
-from ..core.ports import AccessUnit
+from ..core.ports import AccessUnit, DoorRelease
+from ..errors import HardwareError
 
 
 class NullPanel:
@@ -16,6 +17,14 @@ class NullPanel:
 
     def show(self, show: Show) -> None:
         """Shows nothing."""
+
+    def release_door(self) -> None:
+        """Has no door to release."""
+
+    @property
+    def door(self) -> DoorRelease:
+        """There is none."""
+        return "none"
 
     def stop(self) -> None:
         """Has nothing to stop."""
@@ -29,6 +38,13 @@ class NullCamera:
 
     def force_key_frame(self) -> None:
         """Has no picture to make a key frame of."""
+
+    def set_bitrate(self, bps: int) -> None:
+        """Has no encoder."""
+
+    async def still(self) -> bytes:
+        """Has no picture to give."""
+        raise HardwareError("there is no camera")
 
     def stop(self) -> None:
         """Has nothing to stop."""
@@ -49,6 +65,14 @@ class NullSpeaker:
 
     def start(self) -> None:
         """Opens nothing."""
+
+    @property
+    def waiting(self) -> int:
+        """Takes no blocks, as if it were full."""
+        return 1_000_000
+
+    def sound(self, once: bytes, then: bytes = b"") -> None:
+        """Plays to nobody."""
 
     def play(self, block: bytes) -> None:
         """Drops the block."""

@@ -190,4 +190,6 @@ def _cause(error: Exception) -> str:
     text = str(error)
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
         text = os.strerror(error.errno) if error.errno > 0 else error.strerror or ""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text += "; trust a certificate of your own by the variable SSL_CERT_FILE"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -216,7 +216,10 @@ class SignalingServer:
             if line.malformed >= MAX_MALFORMED:
                 self._dismiss(line, CloseCode.POLICY_VIOLATION, "too many malformed messages")
             return
-        self._perform(line, self._rooms.receive(line, message, line.loop.time()))
+        # Browsers always name the origin of a page that opens a WebSocket (RFC 6455, 10.2).
+        device = line.request is not None and "Origin" not in line.request.headers
+        now = line.loop.time()
+        self._perform(line, self._rooms.receive(line, message, now, device=device))
 
     def _dismiss(self, line: Line, code: int, reason: str) -> None:
         """Hears no more of a client, and closes its connection without waiting for it."""

@@ -37,6 +37,8 @@ const LINE = {
   },
   replaced: {
     "use-here": ["down", "connect"],
+    // By another name there is no quarrel over the seat; the visit's row connects.
+    named: ["down"],
   },
 };
 

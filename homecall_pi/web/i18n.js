@@ -11,7 +11,7 @@ export const WORDS = {
     "no-room-text":
       "Open the whole link you were given, or ask for it again. It ends with “?room=” and a long code.",
     "name-head": "What is your name?",
-    "name-text": "The door's owner sees who answers. You are asked only once.",
+    "name-text": "It tells you from the others at home. You are asked only once.",
     "name-label": "Your name",
     "name-done": "Done",
     "name-cancel": "Cancel",
@@ -81,7 +81,7 @@ export const WORDS = {
     "no-room-text":
       "Откройте присланную ссылку целиком или попросите её ещё раз. В конце — «?room=» и длинный код.",
     "name-head": "Как вас зовут?",
-    "name-text": "Владелец двери увидит, кто ответил. Спрашиваем один раз.",
+    "name-text": "Чтобы отличать вас от других домашних. Спрашиваем один раз.",
     "name-label": "Ваше имя",
     "name-done": "Готово",
     "name-cancel": "Отмена",

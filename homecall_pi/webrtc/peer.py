@@ -35,7 +35,9 @@ from ..core.call import (
 from ..core.messages import IceCandidate
 from ..core.ports import Door
 from . import hooks
-from .tracks import CameraTrack, Level, MicrophoneTrack, play
+from .steering import Steering
+from .tracks import CameraTrack, MicrophoneTrack
+from .voice import Voice
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +76,7 @@ class Peer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._early: list[IceCandidate] | None = []
         self._candidates = 0
-        self.level = Level()
+        self.voice = Voice(door.speaker)
         self.camera = CameraTrack(door.camera.force_key_frame)
         self._microphone = MicrophoneTrack()
         self._pc = RTCPeerConnection(
@@ -84,10 +86,12 @@ class Peer:
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""
-        self._pc.addTransceiver(self._microphone, direction="sendrecv")
+        audio = self._pc.addTransceiver(self._microphone, direction="sendrecv")
+        audio.setCodecPreferences(_codecs("audio", "opus"))
+        hooks.on_packet(audio.receiver, self.voice.receive)
         video = self._pc.addTransceiver(self.camera, direction="sendonly")
-        video.setCodecPreferences(_video_codecs())
-        hooks.on_key_frame_request(video.sender, self._door.camera.force_key_frame)
+        video.setCodecPreferences(_codecs("video", "h264", "rtx"))
+        self._steering = Steering(video.sender, self._door)
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", self._on_connection_state)
         channel = self._pc.createDataChannel("homecall", negotiated=True, id=sdp.CONTROL_CHANNEL_ID)
@@ -97,8 +101,8 @@ class Peer:
     async def gather(self, serial: int) -> None:
         """Gathers candidates and writes the offer, its tags carrying `serial`."""
         offer = await self._pc.createOffer()
-        tagged = RTCSessionDescription(sdp.tag_offer(offer.sdp, serial), "offer")
-        await self._pc.setLocalDescription(tagged)
+        text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
+        await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.mark_control(self._pc.localDescription.sdp)
 
@@ -111,6 +115,7 @@ class Peer:
         """Serves the call as connection `number`: parts go on, events go to `emit`."""
         self._number, self._emit = number, emit
         self._door.camera.start(self.camera.put)
+        self._steering.begin()
         self._door.microphone.start(self._microphone.put)
         emit(OfferReady(number, self.offer))
 
@@ -135,6 +140,7 @@ class Peer:
         self._number, self._emit = 0, lambda _: None
         for task in self._tasks:
             task.cancel()
+        self._steering.rest()
         self._door.camera.stop()
         self._door.microphone.stop()
         self._door.speaker.stop()
@@ -178,7 +184,7 @@ class Peer:
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
             self._door.speaker.start()
-            self._spawn(play(track, self._door.speaker, self.level))
+            self._spawn(self.voice.run())
 
     def _on_connection_state(self) -> None:
         state = self._pc.connectionState
@@ -212,10 +218,10 @@ class Peer:
             self._emit(PeerFailed(self._number))
 
 
-def _video_codecs() -> list[Any]:
-    """H.264, as the camera delivers it, and retransmission (RFC 4588)."""
-    wanted = {"video/h264", "video/rtx"}
-    codecs = RTCRtpSender.getCapabilities("video").codecs
+def _codecs(kind: str, *names: str) -> list[Any]:
+    """Just what the door delivers: Opus; H.264 and its retransmission (RFC 4588)."""
+    wanted = {f"{kind}/{name}" for name in names}
+    codecs = RTCRtpSender.getCapabilities(kind).codecs
     return [codec for codec in codecs if codec.mimeType.lower() in wanted]
 
 

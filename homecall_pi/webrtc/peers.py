@@ -20,7 +20,7 @@ from ..core.call import Event, PeerFailed, Reason
 from ..core.messages import IceCandidate
 from ..core.ports import Door
 from .peer import Peer
-from .tracks import SILENT_DBFS
+from .voice import SILENT_DBFS
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Peers:
         self._spare: Peer | None = None
         self._kept: Peer | None = None
         self._wanted = asyncio.Event()
+        self._gathering = asyncio.Lock()
         self._stopping = False
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -122,19 +123,21 @@ class Peers:
     @property
     def audio_samples(self) -> int:
         """Samples of sound received in the present call, or the last one."""
-        return self._last.level.samples if self._last else 0
+        return self._last.voice.level.samples if self._last else 0
 
     @property
     def audio_dbfs(self) -> float:
         """Level of the last second of sound received in the present call, or the last one."""
-        return self._last.level.dbfs if self._last else SILENT_DBFS
+        return self._last.voice.level.dbfs if self._last else SILENT_DBFS
 
     def _begin(self, peer: Peer, number: int) -> None:
         self._current = self._last = peer
         peer.begin(number, self._emit)
 
     async def _open_new(self, number: int) -> None:
-        peer = await self._gather()
+        async with self._gathering:  # one that is on its way already comes sooner than a new one
+            spare, self._spare = self._spare, None
+            peer = spare or await self._gather()
         if number == self._number:
             self._begin(peer, number)
         else:
@@ -179,6 +182,10 @@ class Peers:
         return age_s > MAX_AGE_S or peer.gathered_on != _addresses()
 
     async def _renew(self) -> None:
+        async with self._gathering:
+            await self._renew_spare()
+
+    async def _renew_spare(self) -> None:
         try:
             fresh = await self._gather()
         except Exception as error:

@@ -1,4 +1,4 @@
-"""The door's parts as aiortc's tracks, and aiortc's track as the loudspeaker's sound.
+"""The door's camera and microphone as aiortc's tracks; both hand over what is encoded already.
 
 An exception out of `recv()` would end a sender for the rest of the call while the connection
 stays up, so these tracks wait rather than fail.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections import deque
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,16 +15,15 @@ from typing import Any, Generic, TypeVar
 
 import av
 from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
 
-from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, VIDEO_CLOCK_HZ, AccessUnit, Speaker
+from ..core.ports import SAMPLE_RATE, VIDEO_CLOCK_HZ, AccessUnit
+from .opus import FRAME_SAMPLES, VoiceEncoder
 
 log = logging.getLogger(__name__)
 
-MAX_BLOCKS_WAITING = 5
-"""Blocks of sound (20 ms each) that may wait for the sender before the oldest is dropped."""
+MAX_BLOCKS_WAITING = 10
+"""Blocks of sound (10 ms each) that may wait for the sender before the oldest is dropped."""
 MAX_UNITS_WAITING = 15
-SILENT_DBFS = -100.0
 
 _T = TypeVar("_T")
 
@@ -92,69 +90,29 @@ class CameraTrack(MediaStreamTrack):
 
 
 class MicrophoneTrack(MediaStreamTrack):
-    """Sound from the microphone."""
+    """Sound from the microphone, in Opus packets."""
 
     kind = "audio"
 
     def __init__(self) -> None:
         super().__init__()
         self._blocks: _Waiting[bytes] = _Waiting(MAX_BLOCKS_WAITING)
-        self._taken = False
+        self._encoder: VoiceEncoder | None = None
         self._samples = 0
 
     def put(self, block: bytes) -> None:
         """Takes one block from the microphone; before the sender runs, it is dropped."""
-        if self._taken:
+        if self._encoder is not None:
             self._blocks.put(block)
 
-    async def recv(self) -> av.AudioFrame:
-        """The next block, as a frame."""
-        self._taken = True
-        block = await self._blocks.take()
-        frame = av.AudioFrame(format="s16", layout="mono", samples=BLOCK_SAMPLES)
-        frame.planes[0].update(block)
-        frame.sample_rate = SAMPLE_RATE
-        frame.time_base = Fraction(1, SAMPLE_RATE)
-        frame.pts = self._samples
-        self._samples += BLOCK_SAMPLES
-        return frame
-
-
-class Level:
-    """How loud the last second of sound was."""
-
-    BLOCKS = SAMPLE_RATE // BLOCK_SAMPLES
-
-    def __init__(self) -> None:
-        self.samples = 0
-        """Samples measured in all."""
-        self._powers: deque[float] = deque(maxlen=self.BLOCKS)
-
-    def add(self, block: bytes) -> None:
-        """Measures one block. Every fourth sample says enough, at a quarter of the cost."""
-        sparse = memoryview(block).cast("h")[::4].tolist()
-        self._powers.append(sum(sample * sample for sample in sparse) / max(1, len(sparse)))
-        self.samples += len(block) // 2
-
-    @property
-    def dbfs(self) -> float:
-        """Root mean square in dB below full scale; SILENT_DBFS when there is nothing to hear."""
-        power = sum(self._powers) / max(1, len(self._powers))
-        if power < 1:
-            return SILENT_DBFS
-        return round(10 * math.log10(power / 32768**2), 1)
-
-
-async def play(track: MediaStreamTrack, speaker: Speaker, level: Level) -> None:
-    """Plays the other side's sound on the loudspeaker until the track ends."""
-    resampler = av.AudioResampler("s16", "mono", SAMPLE_RATE, frame_size=BLOCK_SAMPLES)
-    while True:
-        try:
-            frame = await track.recv()
-        except MediaStreamError:
-            return
-        assert isinstance(frame, av.AudioFrame)  # noqa: S101 - narrows the type
-        for part in resampler.resample(frame):
-            block = bytes(part.planes[0])[: 2 * BLOCK_SAMPLES]
-            level.add(block)
-            speaker.play(block)
+    async def recv(self) -> av.Packet[Any]:
+        """The next packet. aiortc asks for the first one when the connection stands."""
+        self._encoder = self._encoder or VoiceEncoder()
+        sound = b""
+        while len(sound) < 2 * FRAME_SAMPLES:
+            sound += await self._blocks.take()
+        packet = av.Packet(self._encoder.encode(sound))
+        packet.time_base = Fraction(1, SAMPLE_RATE)
+        packet.pts = self._samples
+        self._samples += FRAME_SAMPLES
+        return packet

@@ -29,17 +29,18 @@ async def main(calls: int) -> None:
         server = Server(Path(folder))
         door = Door(Path(folder), server.port)
         server.start()
-        await server.ready()
-        door.start()
-        await door.ready()
         try:
+            await server.ready()
+            door.start()
+            await door.ready()
             async with async_playwright() as playwright:
                 browser = await launch_chromium(playwright, "--use-fake-ui-for-media-stream")
                 family = Family(await browser.new_page())
                 await measure(server, door, family, calls)
         finally:
-            door.stop()
-            server.stop()
+            for program in (door, server):
+                if program.running:
+                    program.stop()
 
 
 async def measure(server: Server, door: Door, family: Family, calls: int) -> None:
@@ -59,7 +60,8 @@ async def measure(server: Server, door: Door, family: Family, calls: int) -> Non
     talking = await cost(door, "in a call")
     await family.page.click("#hangup")
     await door.becomes("idle")
-    print("daemon: " + "; ".join([idle, talking]))
+    after = await cost(door, "idle again")
+    print("daemon: " + "; ".join([idle, talking, after]))
 
 
 async def waiting_page(door: Door, family: Family) -> dict[str, float]:

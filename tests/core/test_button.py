@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TypeAlias
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from homecall_pi.core import button as core
@@ -52,8 +53,8 @@ def test_an_opening_as_short_as_a_bounce_does_not_press_again():
 
 
 def test_hammering_presses_once_in_every_gap():
-    edges = [(1.0 + 0.1 * n, n % 2 == 0) for n in range(30)]
-    assert [at for at, _ in told(edges, 10.0)] == pytest.approx([1.02, 2.02 + 0.2 * 0, 3.02])
+    edges = [(1.0 + 0.2 * n, n % 2 == 0) for n in range(15)]
+    assert [at for at, _ in told(edges, 10.0)] == pytest.approx([1.02, 2.22, 3.42])
 
 
 def test_a_button_that_stays_down_is_told_as_stuck_once_and_then_as_released():
@@ -94,23 +95,26 @@ def test_the_same_level_twice_is_no_edge():
     ]
 
 
-contacts = st.lists(st.floats(0.000_1, 40.0), max_size=40).map(
+contacts = st.lists(st.floats(0.000_1, 40.0), max_size=20).map(
     lambda gaps: [(sum(gaps[: n + 1]), n % 2 == 0) for n in range(len(gaps))]
 )
 
 
+@settings(max_examples=50)
 @given(contacts)
 def test_presses_are_never_closer_than_the_gap(edges: Edges):
     presses = [at for at, event in told(edges, 5000.0) if event == Pressed()]
-    assert all(b - a >= RULES.gap_s for a, b in zip(presses, presses[1:], strict=False))
+    assert all(b - a >= RULES.gap_s for a, b in pairwise(presses))
 
 
+@settings(max_examples=50)
 @given(contacts)
 def test_stuck_and_released_take_turns(edges: Edges):
     others = [event for _, event in told(edges, 5000.0) if event != Pressed()]
     assert others == [Stuck(), Released()] * (len(others) // 2) + [Stuck()] * (len(others) % 2)
 
 
+@settings(max_examples=50)
 @given(contacts)
 def test_no_press_while_the_contact_has_not_been_closed_long_enough(edges: Edges):
     for at, event in told(edges, 5000.0):
@@ -121,6 +125,7 @@ def test_no_press_while_the_contact_has_not_been_closed_long_enough(edges: Edges
             assert at - began >= RULES.debounce_s * 0.999
 
 
+@settings(max_examples=50)
 @given(contacts)
 def test_time_alone_comes_to_rest(edges: Edges):
     """Nobody may be woken for ever by a button that nobody touches."""

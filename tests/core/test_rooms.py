@@ -95,6 +95,23 @@ def test_a_third_name_is_refused_and_the_two_notice_nothing(desk: Desk):
     assert desk.take("a", candidate(ANNA)) == [("d", candidate(ANNA))]
 
 
+def test_a_door_finds_its_seat_though_two_pages_took_the_room_meanwhile(desk: Desk):
+    desk.join("a", ANNA)
+    desk.join("b", BORIS)
+    actions = desk.rooms.receive("d", Join(ROOM, DOOR), desk.now, device=True)
+    assert actions == [Send("b", encode(Error("room is full", ROOM)))]
+    assert desk.rooms.room_of("b") is None
+    assert desk.take("d", offer(DOOR)) == [("a", offer(DOOR))]
+    assert desk.join("b", BORIS) == [("b", Error("room is full", ROOM))]
+
+
+def test_a_third_door_unseats_nobody(desk: Desk):
+    for connection, name in (("a", ANNA), ("b", BORIS)):
+        desk.rooms.receive(connection, Join(ROOM, name), desk.now, device=True)
+    actions = desk.rooms.receive("d", Join(ROOM, DOOR), desk.now, device=True)
+    assert actions == [Send("d", encode(Error("room is full", ROOM)))]
+
+
 @pytest.mark.parametrize("how", ["leave", "lost"])
 def test_a_slot_is_free_again(desk: Desk, how: str):
     desk.join("d", DOOR)

@@ -40,10 +40,16 @@ class Household:
         self.families: list[Family] = []
         self.server = Server(folder)
 
-    async def start(self, *door_flags: str, with_server: bool = True) -> None:
+    async def start(
+        self,
+        *door_flags: str,
+        with_server: bool = True,
+        environment: dict[str, str] | None = None,
+    ) -> None:
         if with_server:
             await self.start_server()
         self.door = Door(self.folder, self.server.port, *door_flags)
+        self.door.environment = environment or {}
         self.programs.insert(0, self.door)
         self.door.start()
         if with_server:

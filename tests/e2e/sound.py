@@ -65,8 +65,16 @@ def loudest_pitch(samples: array[int]) -> float:
     loudest = max(
         (samples[start : start + size] for start in range(0, len(samples) - size, size)), key=dbfs
     )
-    rising = [index for index, (a, b) in enumerate(pairwise(loudest)) if a < 0 <= b]
-    assert len(rising) > 2, "nothing to be heard"
+    found = pitch(loudest)
+    assert found, "nothing to be heard"
+    return found
+
+
+def pitch(samples: array[int]) -> float:
+    """Frequency (Hz) by zero crossings, 0 if there is none."""
+    rising = [index for index, (a, b) in enumerate(pairwise(samples)) if a < 0 <= b]
+    if len(rising) < 3:
+        return 0.0
     return RATE * (len(rising) - 1) / (rising[-1] - rising[0])
 
 

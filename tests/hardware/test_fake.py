@@ -25,7 +25,8 @@ SPS, PPS, IDR, SLICE = 7, 8, 5, 1
 
 
 def threads() -> set[str]:
-    return {thread.name for thread in threading.enumerate() if thread.name.startswith("fake-")}
+    names = {thread.name for thread in threading.enumerate()}
+    return {name for name in names if name.startswith(("fake-", "camera"))}
 
 
 async def all_ended() -> None:
@@ -162,12 +163,15 @@ async def test_a_clip_that_disappears_costs_the_picture_alone(
     path.write_bytes(video.read_bytes())
     camera = FakeCamera(path, width=160, height=120, fps=30, bitrate_bps=200_000)
     path.unlink()
-    camera.start(lambda unit: None)
-    await all_ended()
+    units: asyncio.Queue[AccessUnit] = asyncio.Queue()
+    camera.start(units.put_nowait)
+    (card,) = await take(units, 1)
+    assert card.key_frame
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.message.startswith("the fake-camera stopped: ")
+    assert record.message.startswith("the camera failed (FileNotFoundError(")
     camera.stop()
+    await all_ended()
 
 
 async def test_the_microphone_delivers_whole_blocks(audio: Path):
@@ -227,9 +231,11 @@ async def test_a_call_without_a_voice_makes_a_valid_recording(tmp_path: Path):
 
 async def test_of_what_waits_too_long_for_the_loudspeaker_the_oldest_is_dropped():
     speaker = FakeSpeaker(None)
-    for index in range(50):
-        speaker.play(bytes([index]))
-    assert list(speaker._queue) == [bytes([index]) for index in range(40, 50)]
+    for _ in range(50):
+        speaker.play(bytes(2 * BLOCK_SAMPLES))
+    assert speaker.waiting == 10
+    speaker.stop()
+    assert speaker.waiting == 0
 
 
 async def test_a_loudspeaker_without_a_file_plays_to_nobody():
@@ -237,7 +243,7 @@ async def test_a_loudspeaker_without_a_file_plays_to_nobody():
     speaker.start()
     speaker.play(b"\x01" * 2 * BLOCK_SAMPLES)
     async with asyncio.timeout(PATIENCE_S):
-        while speaker._queue:
+        while speaker.waiting:
             await asyncio.sleep(0.005)
     speaker.stop()
     await all_ended()
@@ -291,3 +297,25 @@ async def test_a_recording_too_short_to_play_costs_the_sound_alone(
     await all_ended()
     assert "the fake-microphone stopped: " in caplog.text
     microphone.stop()
+
+
+async def test_the_doors_own_sounds_play_without_a_call_and_end_their_thread():
+    speaker = FakeSpeaker(None)
+    speaker.sound(b"\x01" * 6 * BLOCK_SAMPLES)
+    assert speaker._playout.sounding
+    await all_ended()
+    assert not speaker._playout.sounding
+
+
+async def test_the_doors_own_sounds_in_a_call_are_recorded_and_go_on_after_it(tmp_path: Path):
+    path = tmp_path / "heard.wav"
+    speaker = FakeSpeaker(path)
+    speaker.sound(b"", b"\x01" * 2 * BLOCK_SAMPLES)
+    speaker.start()
+    async with asyncio.timeout(PATIENCE_S):
+        while b"\x01" * 100 not in path.read_bytes():
+            await asyncio.sleep(0.005)
+    speaker.stop()
+    assert threads() == {"fake-speaker"}
+    speaker.sound(b"")
+    await all_ended()

@@ -147,7 +147,7 @@ def faults(caplog: pytest.LogCaptureFixture) -> list[str]:
 async def until(condition: Callable[[], object]) -> None:
     """Lets the server work until something is so."""
     async with asyncio.timeout(PATIENCE_S):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0)
 
 
@@ -715,7 +715,7 @@ class TestStartAndStop:
 
     async def test_faults_are_the_operators(self, running: SignalingServer, start: Start):
         for settings, cure in (
-            ({"host": "0.0.0.0"}, "tls_cert"),  # noqa: S104
+            ({"host": "0.0.0.0"}, "tls_cert"),
             ({"port": running.port}, "already in use"),
             ({"tls_cert": "/nonexistent/cert.pem"}, "/nonexistent/cert.pem"),
             ({"tls_key": "/nonexistent/key.pem"}, "/nonexistent/key.pem"),
@@ -724,7 +724,7 @@ class TestStartAndStop:
                 await start(**settings)
 
     async def test_a_proxy_may_speak_in_the_clear(self, start: Start):
-        running = await start(host="0.0.0.0", behind_proxy=True)  # noqa: S104
+        running = await start(host="0.0.0.0", behind_proxy=True)
         assert (await fetch(running.port, get("/healthz")))[0] == 200
 
     async def test_stopping_says_going_away(

@@ -147,7 +147,7 @@ async def until(page: Page, condition: str) -> None:
     """
     async with asyncio.timeout(PATIENCE_S):
         # The condition lives in another process.
-        while not await page.evaluate(condition):  # noqa: ASYNC110
+        while not await page.evaluate(condition):
             await asyncio.sleep(0.02)
 
 

@@ -68,6 +68,7 @@ READY = ("name-wanted", "named", "line-up")
         ((*READY, "offer", "answer", "replaced"), "talking", ["tell:replaced"]),
         ((*READY, "offer", "answer", "replaced", "ended"), "replaced", None),
         ((*READY, "offer", "answer", "line-down", "ended"), "offline", None),
+        ((*READY, "replaced", "name-wanted", "named"), "offline", ["connect"]),
         ((*READY, "full"), "full", ["retry-join", "tell:full"]),
         ((*READY, "full", "admitted"), "waiting", ["stop-retrying", "tell:online"]),
         ((*READY, "answer"), "waiting", []),

@@ -32,6 +32,7 @@ class Parts:
         self.microphone_sink: Callable[[bytes], None] | None = None
         self.played: asyncio.Queue[bytes] = asyncio.Queue()
         self.key_frame_wanted = asyncio.Event()
+        self.bitrates: list[int] = []
         self.door = Door(NullPanel(), _Camera(self), _Microphone(self), _Speaker(self))
 
     @property
@@ -61,6 +62,9 @@ class _Camera(_Part):
     def force_key_frame(self) -> None:
         self._parts.key_frame_wanted.set()
 
+    def set_bitrate(self, bps: int) -> None:
+        self._parts.bitrates.append(bps)
+
 
 class _Microphone(_Part):
     name = "microphone"
@@ -75,6 +79,10 @@ class _Speaker(_Part):
 
     def start(self) -> None:
         self._parts.log.append("start speaker")
+
+    @property
+    def waiting(self) -> int:
+        return self._parts.played.qsize()
 
     def play(self, block: bytes) -> None:
         self._parts.played.put_nowait(block)

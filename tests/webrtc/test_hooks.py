@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -35,11 +36,29 @@ async def test_a_request_for_a_key_frame_reaches_the_door(sender: RTCRtpSender, 
     assert len(requests) == 1
 
 
-async def test_closing_knows_where_the_consent_checks_run(
-    pc: RTCPeerConnection, sender: RTCRtpSender
+async def test_closing_while_connecting_ends_the_consent_checks_that_start_after_it(
+    pc: RTCPeerConnection, sender: RTCRtpSender, monkeypatch: pytest.MonkeyPatch
 ):
+    """As aioice does: `connect()` wakes up once more after `close()`."""
     (transceiver,) = pc.getTransceivers()
     ice = transceiver.receiver.transport.transport._connection
-    assert ice._query_consent_task is None
-    await ice.close()
-    await ice.close()
+    ice.remote_password = "secret"
+
+    async def close_and_wake_up() -> None:
+        await close()
+        ice._query_consent_task = asyncio.create_task(ice.query_consent())
+
+    close = pc.close
+    with monkeypatch.context() as patched:
+        patched.setattr(RTCPeerConnection, "connectionState", "connecting")
+        patched.setattr(pc, "close", close_and_wake_up)
+        await hooks.close(pc)
+    assert ice._query_consent_task.done()
+
+
+async def test_a_connection_that_stands_is_closed_without_delay(
+    pc: RTCPeerConnection, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(hooks, "SETTLE_S", 3600.0)
+    await hooks.close(pc)
+    assert pc.connectionState == "closed"

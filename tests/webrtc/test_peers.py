@@ -160,27 +160,28 @@ async def test_a_kept_offer_outlives_the_age_of_a_spare_since_it_lies_in_a_queue
     assert await ring(running, events, 2, reuse=True) == first
 
 
-async def test_a_kept_offer_survives_a_spare_that_was_on_its_way(
+async def test_a_press_gets_the_connection_that_is_on_its_way_already(
     peers: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
     gather = Peer.gather
-    begun, may_end = asyncio.Event(), asyncio.Event()
+    begun: list[int] = []
+    first, may_end = asyncio.Event(), asyncio.Event()
 
     async def slow(self: Peer, serial: int) -> None:
-        begun.set()
+        begun.append(serial)
+        first.set()
         await may_end.wait()
         await gather(self, serial)
 
     monkeypatch.setattr(Peer, "gather", slow)
     async with in_background(peers.run()):
-        await begun.wait()
-        monkeypatch.setattr(Peer, "gather", gather)
-        first = await ring(peers, events, 1)
+        await first.wait()
+        peers.open(1, reuse=False)
+        await asyncio.sleep(0)
         may_end.set()
-        while peers._spare is None:
-            await asyncio.sleep(0.001)
-        peers.close(Reason.NO_ANSWER, keep=True)
-        assert await ring(peers, events, 2, reuse=True) == first
+        await events.next(OfferReady)
+        assert len(begun) == 1
+        peers.close(Reason.HUNG_UP, keep=False)
 
 
 async def test_a_kept_offer_is_dropped_when_another_is_wanted(running: Peers, events: Events):
@@ -236,14 +237,12 @@ async def test_a_connection_that_is_too_old_is_replaced(
 
 
 async def test_the_next_call_keeps_its_parts_when_the_one_before_is_still_closing(
-    peers: Peers, events: Events, parts: Parts, own_page: Page, gathered: asyncio.Queue[Peer]
+    peers: Peers, events: Events, parts: Parts, own_page: Page
 ):
     async with in_background(peers.run()):
         await asyncio.sleep(0)
         peers.open(1, reuse=False)
         offer = (await events.next(OfferReady)).sdp
-        while gathered.qsize() < 2:  # one was on its way when the call began
-            await asyncio.sleep(0.001)
         peers.accept(1, await own_page.answer(offer))
         await events.next(Connected)
         await own_page.say('{"type": "answered"}')
@@ -334,7 +333,7 @@ async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, event
     await ring(peers, events, 1)
     assert peers._current is not None
     peers._current.camera.frames_sent = 3
-    peers._current.level.add(b"\x00\x40" * 960)
+    peers._current.voice.level.add(b"\x00\x40" * 960)
     peers.close(Reason.HUNG_UP, keep=False)
     assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (3, 960, -6.0)
 

@@ -1,0 +1,114 @@
+"""A camera that is looked after: what goes wrong with it costs the picture, never the call."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from ..core.ports import AccessUnit
+from . import still
+from .mailbox import Mailbox
+from .watch import Patience, Session, Source
+
+UNITS_WAITING = 30
+"""Access units that wait for a late event loop before the oldest is dropped."""
+
+
+class WatchedCamera:
+    """Any source of pictures as the camera of the door. All methods run on the loop's thread."""
+
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        *,
+        size: tuple[int, int],
+        warm_s: float = 0.0,
+        patience: Patience | None = None,
+    ) -> None:
+        self._open_source = open_source
+        self._size = size
+        self._warm_s = warm_s
+        self._patience = patience or Patience()
+        self._device = threading.Lock()
+        self._session: Session | None = None
+        self._mailbox: Mailbox[AccessUnit] | None = None
+        self._cooling: asyncio.TimerHandle | None = None
+        self._stills = still.Waiting()
+
+    def start(self, sink: Callable[[AccessUnit], None]) -> None:
+        """Switches the camera on, or takes it over while it is warm."""
+        self._detach()
+
+        def deliver(unit: AccessUnit) -> None:
+            self._stills.put(unit)
+            sink(unit)
+
+        self._mailbox = Mailbox(deliver, capacity=UNITS_WAITING)
+        if self._session is None:
+            self._session = Session(
+                self._open_source,
+                self._post,
+                size=self._size,
+                patience=self._patience,
+                device=self._device,
+            )
+        else:
+            self._session.force_key_frame()
+
+    def force_key_frame(self) -> None:
+        """Makes the next picture a key frame."""
+        if self._session is not None:
+            self._session.force_key_frame()
+
+    def set_bitrate(self, bps: int) -> None:
+        """Aims at `bps` bits per second until the camera goes off."""
+        if self._session is not None:
+            self._session.set_bitrate(bps)
+
+    async def still(self) -> bytes:
+        """The next picture as a JPEG; the camera goes on for it if it is off.
+
+        Raises:
+            HardwareError: none came in time.
+        """
+        if self._mailbox is None:
+            self.start(lambda _: None)
+            mine = self._mailbox
+        else:
+            mine = None
+        try:
+            return await self._stills.take(self.force_key_frame, self._patience.still_s)
+        finally:
+            if mine is not None and self._mailbox is mine:
+                self.stop()
+
+    def stop(self) -> None:
+        """Delivers nothing more; the camera goes off after `warm_s`."""
+        self._detach()
+        if self._session is None:
+            return
+        if self._warm_s:
+            loop = asyncio.get_running_loop()
+            self._cooling = loop.call_later(self._warm_s, self._switch_off)
+        else:
+            self._switch_off()
+
+    def _post(self, unit: AccessUnit) -> None:
+        """Takes one access unit from a thread; between two calls nobody wants it."""
+        mailbox = self._mailbox
+        if mailbox is not None:
+            mailbox.post(unit)
+
+    def _detach(self) -> None:
+        if self._cooling is not None:
+            self._cooling.cancel()
+            self._cooling = None
+        if self._mailbox is not None:
+            self._mailbox.close()
+            self._mailbox = None
+
+    def _switch_off(self) -> None:
+        if self._session is not None:
+            self._session.stop()
+            self._session = None

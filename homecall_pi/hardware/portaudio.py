@@ -1,0 +1,218 @@
+"""PyAudio's calls: finding a device by its name, and streams that never wait without end.
+
+Two streams, one each way, take 0.5 s of processor time per 10 s over PulseAudio. One stream for
+both ways, and callbacks out of PortAudio's own thread, were tried there: the first stood still, the
+second underflowed and took a whole core.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
+from ..errors import HardwareError
+
+POLL_S = 0.003
+"""Seconds between two looks whether a block is there. Waiting inside PortAudio could not be ended,
+and some cards that are unplugged, or wedged, deliver nothing for ever without an error."""
+STALL_S = 2.0
+"""Seconds without a sample after which a card has failed. Starting takes up to one."""
+MAX_BLOCKS_WAITING = 3
+"""Blocks that may wait for room in the card."""
+LATENCY_MSEC = "40"
+"""Asked of PulseAudio, whose plug-in for ALSA would buffer 80 ms. With 20 it often runs dry."""
+
+
+def load() -> Any:
+    """The module `pyaudio`, which takes a moment."""
+    os.environ.setdefault("PULSE_LATENCY_MSEC", LATENCY_MSEC)
+    _silence_alsa()
+    import pyaudio
+
+    return pyaudio
+
+
+class Devices:
+    """PortAudio's list of devices, made once and for all.
+
+    A card that comes later is not on it, and while one such list is open, a new one is the same.
+    """
+
+    def __init__(self, pyaudio: Any) -> None:
+        self._format = pyaudio.paInt16
+        self._library = pyaudio.PyAudio()
+
+    def close(self) -> None:
+        """Closes the list, and all streams with it."""
+        self._library.terminate()
+
+    def microphone(self, device: str) -> Input:
+        """Opens a microphone.
+
+        Raises:
+            HardwareError: it is not there or cannot be opened.
+        """
+        return Input(self._open("input", device))
+
+    def speaker(self, device: str) -> Output:
+        """Opens a loudspeaker.
+
+        Raises:
+            HardwareError: it is not there or cannot be opened.
+        """
+        return Output(self._open("output", device))
+
+    def _open(self, way: str, device: str) -> Any:
+        try:
+            return self._library.open(
+                rate=SAMPLE_RATE,
+                channels=1,
+                format=self._format,
+                frames_per_buffer=BLOCK_SAMPLES,
+                **{way: True, f"{way}_device_index": self._find(way, device)},
+            )
+        except (OSError, ValueError) as error:
+            raise HardwareError(f"cannot be opened ({error})") from None
+
+    def _find(self, way: str, device: str) -> int | None:
+        """The device's index; None is PortAudio's default."""
+        if not device:
+            return None
+        names = self._names(way)
+        if device.isdecimal() and int(device) in names:
+            return int(device)
+        for index, name in names.items():
+            if device.casefold() in name.casefold():
+                return index
+        there = ", ".join(f"{index} {name!r}" for index, name in names.items()) or "none"
+        raise HardwareError(f"is not there as {device!r} (there are: {there})")
+
+    def _names(self, way: str) -> dict[int, str]:
+        count = self._library.get_device_count()
+        infos = [self._library.get_device_info_by_index(index) for index in range(count)]
+        channels = f"max{way.capitalize()}Channels"
+        return {index: info["name"] for index, info in enumerate(infos) if info[channels] > 0}
+
+
+class Input:
+    """An open microphone."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._started = False
+        self._patience = time.monotonic() + STALL_S
+
+    @property
+    def started(self) -> bool:
+        """Whether it delivers already; some take a second.
+
+        Raises:
+            HardwareError: the card is gone or delivers nothing.
+        """
+        if not self._started:
+            with _faults():
+                self._started = self._stream.get_read_available() >= BLOCK_SAMPLES
+            if not self._started and time.monotonic() > self._patience:
+                raise HardwareError("does not work")
+        return self._started
+
+    def read(self) -> bytes:
+        """The next block, waiting for it.
+
+        Raises:
+            HardwareError: the card is gone or delivers nothing.
+        """
+        with _faults():
+            _wait_for_a_block(self._stream.get_read_available)
+            return bytes(self._stream.read(BLOCK_SAMPLES, exception_on_overflow=False))
+
+    def close(self) -> None:
+        """Closes it, whatever has become of the card."""
+        _close(self._stream)
+
+
+class Output:
+    """An open loudspeaker.
+
+    A block for which the card has no room waits. Were it dropped, a thread that was late, and then
+    has several blocks at once, would leave the card with less in store than before. So each time
+    that the card runs dry, more is in store from then on.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._waiting: deque[bytes] = deque(maxlen=MAX_BLOCKS_WAITING)
+
+    def wait(self) -> None:
+        """Returns when there is room for a block: the pace, where no microphone gives one.
+
+        Raises:
+            HardwareError: the card is gone or takes nothing.
+        """
+        with _faults():
+            _wait_for_a_block(self._stream.get_write_available)
+
+    def write(self, block: bytes) -> None:
+        """Hands over a block; of too many that wait for room, the oldest is dropped.
+
+        Raises:
+            HardwareError: the card is gone.
+        """
+        self._waiting.append(block)
+        with _faults():
+            room = self._stream.get_write_available()
+            while self._waiting and room >= BLOCK_SAMPLES:
+                # Told of an underflow by an exception, PyAudio would close the stream.
+                self._stream.write(self._waiting.popleft(), exception_on_underflow=False)
+                room -= BLOCK_SAMPLES
+
+    def close(self) -> None:
+        """Closes it, whatever has become of the card."""
+        _close(self._stream)
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise HardwareError(f"is gone ({error})") from None
+
+
+def _wait_for_a_block(available: Callable[[], int]) -> None:
+    """Waits until a block is available.
+
+    Raises:
+        HardwareError: none comes.
+    """
+    patience = time.monotonic() + STALL_S
+    while available() < BLOCK_SAMPLES:
+        if time.monotonic() > patience:
+            raise HardwareError("does not work")
+        time.sleep(POLL_S)
+
+
+def _close(stream: Any) -> None:
+    with contextlib.suppress(OSError):
+        stream.close()
+
+
+_Handler = ctypes.CFUNCTYPE(
+    None, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p
+)
+
+
+_ignore = _Handler(lambda *_: None)
+"""Lives as long as ALSA may call it."""
+
+
+def _silence_alsa() -> None:
+    """ALSA writes a screenful about cards that are not there; we say in one line what matters."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libasound.so.2").snd_lib_error_set_handler(_ignore)

@@ -1,0 +1,103 @@
+"""The daemon with real PyAudio on a sound card without hardware, and the family in Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.virtual_card import VirtualCard
+
+from . import sound
+from .conftest import PITCH_HZ, Household
+from .household import until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
+
+VISITOR_HZ = 640.0
+CARD = ("--microphone-source=pyaudio", "--speaker-source=pyaudio")
+
+
+@pytest.fixture
+def card(tmp_path: Path) -> Iterator[VirtualCard]:
+    assert shutil.which("pulseaudio"), "PulseAudio is missing; scripts/test installs it"
+    card = VirtualCard(tmp_path / "card")
+    card.plug()
+    yield card
+    card.unplug()
+
+
+@pytest.fixture
+def beeps(tmp_path: Path) -> Path:
+    """What the visitor says."""
+    path = tmp_path / "visitor.wav"
+    sound.write_beeps(path, VISITOR_HZ, seconds=30)
+    return path
+
+
+class Listener:
+    """Stands at the door from now on, and hears one pitch after the other."""
+
+    WINDOW = sound.RATE // 10
+
+    def __init__(self, card: VirtualCard) -> None:
+        self._recording = card.record()
+        self._heard = 0
+
+    async def hears(self, pitch_hz: float) -> None:
+        """Waits until the loudspeaker plays this pitch."""
+        await until(f"the loudspeaker plays {pitch_hz:g} Hz", lambda: self._looks_for(pitch_hz))
+
+    def _looks_for(self, pitch_hz: float) -> bool:
+        content = self._recording.read_bytes()
+        samples = array("h", content[: len(content) // 2 * 2])
+        for start in range(self._heard, len(samples) - self.WINDOW + 1, self.WINDOW):
+            self._heard = start + self.WINDOW
+            window = samples[start : self._heard]
+            if sound.dbfs(window) > -40 and abs(sound.pitch(window) / pitch_hz - 1) < 0.03:
+                return True
+        return False
+
+
+async def test_both_sides_hear_each_other(household: Household, card: VirtualCard, beeps: Path):
+    listener = Listener(card)
+    card.say(beeps)
+    await household.start(*CARD, "--no-sounds-on", environment=card.environment)
+    family = await household.talking()
+    heard = sound.decode(await family.records_sound(3))
+    assert sound.loudest_pitch(heard) == pytest.approx(VISITOR_HZ, rel=0.03)
+    await listener.hears(PITCH_HZ)
+
+
+async def test_the_visitor_hears_the_chime_ring_back_and_the_end(
+    household: Household, card: VirtualCard
+):
+    listener = Listener(card)
+    await household.start(*CARD, environment=card.environment)
+    family = await household.waiting_page()
+    household.door.ring()
+    await listener.hears(659.26)
+    await listener.hears(425)
+    await family.page.click("#decline")
+    await listener.hears(783.99)
+
+
+async def test_the_sound_comes_back_with_the_card(
+    household: Household, card: VirtualCard, beeps: Path
+):
+    await household.start(*CARD, "--no-sounds-on", environment=card.environment)
+    family = await household.talking()
+    card.unplug()
+    await until("the loss is told", lambda: "retrying" in household.door.output)
+    assert (await household.door.becomes("talking")).call_id == 1
+    card.plug()
+    listener = Listener(card)
+    card.say(beeps)
+    await listener.hears(PITCH_HZ)
+    heard = sound.decode(await family.records_sound(3))
+    assert sound.loudest_pitch(heard) == pytest.approx(VISITOR_HZ, rel=0.03)
+    lines = [line for line in household.door.output.splitlines() if "hardware.duplex" in line]
+    assert len([line for line in lines if " WARNING " in line or " INFO " in line]) == 2, lines

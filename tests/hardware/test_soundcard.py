@@ -1,0 +1,364 @@
+"""The sound card, with its real threads, over a PyAudio without hardware."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from homecall_pi.core.ports import BLOCK_SAMPLES
+from homecall_pi.hardware import duplex, portaudio, soundcard
+from homecall_pi.hardware.duplex import Half, Halves
+from homecall_pi.hardware.fake_pyaudio import Card, Machine
+from homecall_pi.hardware.soundcard import SoundCard
+
+from ..conftest import PATIENCE_S
+
+BOTH = Halves(Half(), Half(), cancel_echo=False)
+SILENCE = bytes(2 * BLOCK_SAMPLES)
+MakeCard = Callable[..., SoundCard]
+
+
+def block(value: int) -> bytes:
+    return value.to_bytes(2, "little") * BLOCK_SAMPLES
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soundcard, "LINGER_S", 0.01)
+    monkeypatch.setattr(duplex, "RETRY_S", 0.02)
+
+
+@pytest.fixture
+def usb() -> Card:
+    return Card("USB Speakerphone: Audio (hw:1,0)")
+
+
+@pytest.fixture
+def machine(usb: Card) -> Machine:
+    return Machine(usb)
+
+
+@pytest.fixture
+def cards(tmp_path: Path) -> Path:
+    """ALSA's list of cards."""
+    return tmp_path / "cards"
+
+
+@pytest.fixture
+def make(machine: Machine, cards: Path) -> Iterator[MakeCard]:
+    made: list[SoundCard] = []
+
+    def make(halves: Halves = BOTH) -> SoundCard:
+        made.append(SoundCard(halves, load=lambda: machine, cards=cards))
+        return made[-1]
+
+    yield make
+    for card in made:
+        if card._run is not None:
+            card._run.stopping.set()
+
+
+async def off(card: SoundCard) -> None:
+    """Switches both off, and waits for the thread."""
+    card.microphone.stop()
+    card.speaker.sound(b"")
+    card.speaker.stop()
+    thread = card._last_run and card._last_run._thread
+    await until(lambda: thread is None or not thread.is_alive())
+
+
+async def test_what_the_microphone_hears_arrives_in_order(make: MakeCard, usb: Card):
+    usb.said += [block(value) for value in range(1, 6)]
+    card, heard = make(), []
+    card.microphone.start(heard.append)
+    await until(lambda: len(heard) >= 6)
+    assert heard[:6] == [*(block(value) for value in range(1, 6)), SILENCE]
+    await off(card)
+
+
+async def test_the_voice_and_the_sounds_of_the_door_come_out_of_the_loudspeaker(
+    make: MakeCard, usb: Card
+):
+    card = make()
+    card.speaker.start()
+    card.speaker.play(block(100))
+    assert card.speaker.waiting == 1
+    await until(lambda: block(100) in usb.played)
+    assert card.speaker.waiting == 0
+    card.speaker.sound(block(7) + block(8))
+    await until(lambda: block(8) in usb.played)
+    index = usb.played.index(block(7))
+    assert usb.played[index + 1] == block(8)
+    await off(card)
+
+
+async def test_a_sound_opens_the_card_by_itself_and_lets_it_go_at_its_end(
+    make: MakeCard, usb: Card
+):
+    card = make()
+    card.speaker.sound(block(7) * 3)
+    await until(lambda: usb.played.count(block(7)) == 3)
+    await until(lambda: card._run is None)
+    await off(card)
+
+
+async def test_portaudio_is_called_on_threads_of_its_own(make: MakeCard, machine: Machine):
+    card = make()
+    card.speaker.start()
+    await until(lambda: machine.threads)
+    assert threading.get_ident() not in machine.threads
+    await off(card)
+
+
+async def test_a_card_that_is_off_delivers_nothing(make: MakeCard):
+    card, heard = make(), []
+    card.microphone.start(heard.append)
+    await until(lambda: heard)
+    card.speaker.start()
+    card.microphone.stop()
+    count = len(heard)
+    await asyncio.sleep(0.03)
+    assert len(heard) == count
+    await off(card)
+
+
+async def test_it_can_be_switched_off_and_on_again_and_portaudio_stays_ready(
+    make: MakeCard, usb: Card, machine: Machine
+):
+    card = make()
+    for _ in range(3):
+        heard: list[bytes] = []
+        card.microphone.start(heard.append)
+        await until(lambda heard=heard: heard)
+        await off(card)
+    assert usb.opened == 6
+    assert machine.instances == 1
+
+
+async def test_switching_off_and_on_at_once_keeps_the_card_open(make: MakeCard, usb: Card):
+    card, heard = make(), []
+    card.microphone.start(lambda _: None)
+    await until(lambda: usb.opened == 2)
+    card.microphone.stop()
+    card.microphone.start(heard.append)
+    await until(lambda: heard)
+    assert usb.opened == 2
+    await off(card)
+
+
+@pytest.mark.parametrize(
+    ("halves", "opened"),
+    [(Halves(Half(), None), 1), (Halves(None, Half()), 1)],
+    ids=["microphone", "speaker"],
+)
+async def test_a_half_that_is_not_wanted_is_not_opened(
+    halves: Halves, opened: int, make: MakeCard, usb: Card
+):
+    card = make(Halves(halves.microphone, halves.speaker, cancel_echo=False))
+    heard: list[bytes] = []
+    card.microphone.start(heard.append)
+    card.speaker.start()
+    card.speaker.play(block(9))
+    await until(lambda: heard or block(9) in usb.played)
+    assert usb.opened == opened
+    await off(card)
+
+
+async def test_gain_and_mute(make: MakeCard, usb: Card):
+    card, heard = make(Halves(Half(gain_db=6.03), Half(mute=True), cancel_echo=False)), []
+    usb.said.append(block(100))
+    card.microphone.start(heard.append)
+    card.speaker.start()
+    card.speaker.play(block(100))
+    await until(lambda: block(200) in heard and card.speaker.waiting == 0)
+    await until(lambda: len(usb.played) > 5)
+    assert set(usb.played) == {SILENCE}
+    await off(card)
+
+
+async def test_a_muted_microphone_delivers_silence(make: MakeCard, usb: Card):
+    card, heard = make(Halves(Half(mute=True), None)), []
+    usb.said += [block(100)] * 3
+    card.microphone.start(heard.append)
+    await until(lambda: len(heard) > 3)
+    assert set(heard) == {SILENCE}
+    await off(card)
+
+
+async def test_the_canceller_is_given_what_was_heard_and_what_is_played(
+    make: MakeCard, usb: Card, monkeypatch: pytest.MonkeyPatch
+):
+    class Canceller:
+        def clean(self, heard: bytes, played: bytes) -> bytes:
+            return played if played != SILENCE else heard
+
+    monkeypatch.setattr(duplex, "EchoCanceller", Canceller)
+    card, heard = make(Halves(Half(), Half())), []
+    card.microphone.start(heard.append)
+    card.speaker.sound(b"", block(7))
+    await until(lambda: block(7) in heard)
+    await off(card)
+
+
+@pytest.mark.parametrize("device", ["", "0", "usb speaker", "hw:1,0"])
+async def test_a_device_is_found_by_name_or_index(device: str, make: MakeCard, usb: Card):
+    card = make(Halves(Half(device=device), Half(device=device), cancel_echo=False))
+    card.speaker.start()
+    await until(lambda: usb.opened == 2)
+    await off(card)
+
+
+async def test_each_half_may_be_a_device_of_its_own(
+    make: MakeCard, machine: Machine, caplog: pytest.LogCaptureFixture
+):
+    hat = Card("I2S amplifier", inputs=0)
+    machine.plug(hat)
+    card = make(Halves(Half(device="usb"), Half(device="i2s"), cancel_echo=False))
+    card.speaker.start()
+    await until(lambda: hat.played)
+    assert caplog.messages == []
+    await off(card)
+
+
+async def test_a_card_that_is_not_there_is_told_once_with_what_is(
+    make: MakeCard, usb: Card, caplog: pytest.LogCaptureFixture
+):
+    card = make(Halves(Half(device="jabra"), None, cancel_echo=False))
+    card.microphone.start(lambda _: None)
+    await until(lambda: caplog.messages)
+    await asyncio.sleep(0.1)
+    (message,) = caplog.messages
+    assert message == (
+        f"the microphone is not there as 'jabra' (there are: 0 {usb.name!r}); "
+        "see that it is plugged in and free, or set `device`; retrying"
+    )
+    await off(card)
+
+
+async def test_a_machine_without_cards_costs_the_sound_alone(
+    make: MakeCard, machine: Machine, usb: Card, caplog: pytest.LogCaptureFixture
+):
+    machine.unplug(usb)
+    card, heard = make(), []
+    card.microphone.start(heard.append)
+    card.speaker.start()
+    card.speaker.play(SILENCE)
+    await until(lambda: caplog.messages)
+    (message,) = caplog.messages
+    assert message.startswith("the microphone cannot be opened")
+    assert "the speaker cannot be opened" in message
+    assert heard == []
+    await off(card)
+
+
+@contextlib.contextmanager
+def away(machine: Machine, usb: Card, fault: str) -> Iterator[None]:
+    """The card fails in the block, and is well again after it."""
+    if fault == "unplugged":
+        machine.unplug(usb)
+    elif fault == "hanging":
+        usb.hanging = True
+    yield
+    usb.hanging = False
+    if not usb.plugged:
+        machine.plug(usb)
+
+
+@pytest.mark.parametrize("fault", ["unplugged", "hanging"])
+async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_each(
+    fault: str,
+    make: MakeCard,
+    machine: Machine,
+    usb: Card,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(portaudio, "STALL_S", 0.05)
+    caplog.set_level(logging.INFO)
+    card, heard = make(), []
+    card.microphone.start(heard.append)
+    card.speaker.start()
+    await until(lambda: heard)
+    with away(machine, usb, fault):
+        await until(lambda: caplog.messages)
+        await asyncio.sleep(0.1)
+    heard.clear()
+    await until(lambda: heard)
+    card.speaker.play(block(5))
+    await until(lambda: block(5) in usb.played)
+    lost, back = caplog.messages
+    assert lost.startswith("the microphone ")
+    assert lost.endswith("; retrying")
+    assert back == "the microphone and the speaker works again"
+    await off(card)
+
+
+async def test_a_busy_card_is_used_as_soon_as_it_is_free(
+    make: MakeCard, usb: Card, caplog: pytest.LogCaptureFixture
+):
+    usb.busy = True
+    card, heard = make(), []
+    card.microphone.start(heard.append)
+    await until(lambda: caplog.messages)
+    assert "Device unavailable" in caplog.messages[0]
+    usb.busy = False
+    await until(lambda: heard)
+    await off(card)
+
+
+async def test_a_missing_microphone_leaves_the_loudspeaker_alone_until_it_is_plugged_in(
+    make: MakeCard, machine: Machine, usb: Card, cards: Path, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    hat = Card("I2S amplifier", inputs=0)
+    machine.plug(hat)
+    machine.unplug(usb)
+    card, heard = make(Halves(Half(device="usb"), Half(device="i2s"), cancel_echo=False)), []
+    card.microphone.start(heard.append)
+    card.speaker.start()
+    await until(lambda: len(hat.played) > 15)
+    assert hat.opened == 1
+    machine.plug(usb)
+    cards.write_text("1 [Speakerphone]\n")
+    await until(lambda: heard)
+    assert caplog.messages[1:] == ["the microphone works again"]
+    await off(card)
+
+
+async def test_a_portaudio_that_cannot_be_loaded_costs_the_sound_alone(
+    cards: Path, caplog: pytest.LogCaptureFixture
+):
+    def load() -> None:
+        raise ImportError("No module named 'pyaudio'")
+
+    card = SoundCard(BOTH, load=load, cards=cards)
+    card.microphone.start(lambda _: None)
+    await until(lambda: caplog.messages)
+    assert "cannot be used (No module named 'pyaudio')" in caplog.messages[0]
+    await off(card)
+
+
+async def test_sounds_run_out_without_a_card_and_are_not_played_late(
+    make: MakeCard, machine: Machine, usb: Card, caplog: pytest.LogCaptureFixture
+):
+    machine.unplug(usb)
+    card = make()
+    card.speaker.sound(block(7) * 2)
+    await until(lambda: caplog.messages and card._run is None)
+    machine.plug(usb)
+    card.speaker.start()
+    await until(lambda: len(usb.played) > 5)
+    assert block(7) not in usb.played
+    await off(card)
