@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
 """Seconds between two attempts to open what is missing."""
+SHORTEST_S = 0.6 * BLOCK_SAMPLES / SAMPLE_RATE
+"""Seconds from one block to the next when several wait."""
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
 CUSHION_BLOCKS = 3
 """Blocks of silence ahead of the first sound: a thread that is late by so much is not heard."""
@@ -72,6 +74,7 @@ class Duplex:
         self._output: Output | None = None
         self._canceller: EchoCanceller | None = None
         self._told: set[str] = set()
+        self._next_at = 0.0
 
     def run(self, stopping: threading.Event) -> None:
         """Does all this until `stopping`. PortAudio stays in readiness: making it ready is slow."""
@@ -152,11 +155,15 @@ class Duplex:
             self._forget_devices()
 
     def _move_block(self, source: Input | None, sink: Output | None) -> None:
+        # Sound servers deliver several blocks at once; taken at once, they would leave no time to
+        # whoever supplies the voice, block by block.
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
         heard = None
         if source is not None and (source.started or sink is None):
             heard = source.read()
         elif sink is not None:
             sink.wait()
+        self._next_at = time.monotonic() + SHORTEST_S
         played = self._next_block()
         if sink is not None:
             sink.write(played)

@@ -28,6 +28,7 @@ from .watch import Deliver
 log = logging.getLogger(__name__)
 
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
+CARD_BUFFER_S = 0.2
 
 
 class Worker:
@@ -50,13 +51,18 @@ class Worker:
         self._stopping.set()
 
 
-def ticks(period_s: float, stopping: threading.Event) -> Iterator[int]:
-    """Counts periods in real time until `stopping`; a late period is skipped, not made up for."""
+def ticks(period_s: float, stopping: threading.Event, *, buffer_s: float = 0.0) -> Iterator[int]:
+    """Counts periods in real time until `stopping`.
+
+    A thread that is late makes up for what a buffer of `buffer_s` would have kept, as that of a
+    sound card does; what is older is skipped, as a camera does.
+    """
     start = time.monotonic()
     count = 0
     while not stopping.wait(max(0.0, start + count * period_s - time.monotonic())):
         yield count
-        count = max(count + 1, int((time.monotonic() - start) / period_s))
+        oldest = int((time.monotonic() - start - buffer_s) / period_s)
+        count = max(count + 1, oldest)
 
 
 class FakeCamera(WatchedCamera):
@@ -143,7 +149,7 @@ class FakeMicrophone:
 
     def _hear(self, stopping: threading.Event, mailbox: Mailbox[bytes]) -> None:
         blocks = clip.blocks(self._path)
-        for _ in ticks(BLOCK_S, stopping):
+        for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
             mailbox.post(next(blocks))
 
 
@@ -198,11 +204,11 @@ class FakeSpeaker:
         self._sounder = Worker("fake-speaker", self._play_the_sound) if on else None
 
     def _play(self, stopping: threading.Event) -> None:
-        for _ in ticks(BLOCK_S, stopping):
+        for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
             self._playout.next()
 
     def _play_the_sound(self, stopping: threading.Event) -> None:
-        for _ in ticks(BLOCK_S, stopping):
+        for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
             if not self._playout.sounding:
                 return
             self._playout.next()
@@ -211,7 +217,7 @@ class FakeSpeaker:
         # The thread of the call before may still be writing the end of its recording.
         with self._recording, wave.open(str(self._path), "wb") as recording:
             recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
-            for _ in ticks(BLOCK_S, stopping):
+            for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
                 recording.writeframes(self._playout.next())
 
 

@@ -78,11 +78,11 @@ def pitch(samples: array[int]) -> float:
     return RATE * (len(rising) - 1) / (rising[-1] - rising[0])
 
 
-def write_beeps(path: Path, pitch_hz: float, seconds: float = 10.0) -> None:
-    """A WAV of beeps (0.2 s on, 0.2 s off): unlike a steady tone, no noise suppressor eats it."""
+def write_beeps(path: Path, pitch_hz: float, seconds: float = 10.0, beep_s: float = 0.2) -> None:
+    """A WAV of beeps, with pauses as long: unlike a steady tone, no noise suppressor eats it."""
     samples = array("h")
     for index in range(int(RATE * seconds)):
-        on = (index // int(RATE * 0.2)) % 2 == 0
+        on = (index // int(RATE * beep_s)) % 2 == 0
         samples.append(int(12000 * math.sin(2 * math.pi * pitch_hz * index / RATE)) if on else 0)
     with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections import deque
 
 import pytest
 
@@ -15,6 +16,8 @@ from .household import Family, until
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 CALLS = 20
+REST_LOOKS = 25
+"""Looks (half a second) in which nothing changed: the call is cleared away."""
 
 
 async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
@@ -25,9 +28,14 @@ async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
     household.door.ring()
     await family.becomes("ringing")
     await family.sees_moving_pictures()
-    heard = sound.decode(await family.records_sound(4))
+    heard = sound.decode(await family.records_sound(6))
     assert sound.dbfs(heard) > -40
-    assert sound.similarity(heard, sound.decode(clip.MEDIA / "speech.ogg")) > 0.8
+    said = sound.decode(clip.MEDIA / "speech.ogg")
+    # The browser stretches and shortens sound while it gets to know the network, so the stretches
+    # are looked for one by one.
+    size = 2 * sound.RATE
+    stretches = [heard[start : start + size] for start in (0, size, 2 * size - sound.RATE // 2)]
+    assert statistics.median(sound.similarity(each, said) for each in stretches) > 0.8
     status = household.door.status
     assert status.state == "ringing"
     assert status.audio_samples == 0, "the family was heard before it answered"
@@ -209,12 +217,11 @@ async def test_a_family_without_a_microphone_sees_and_hears(household: Household
 async def test_many_calls_leave_nothing_behind(household: Household) -> None:
     """Tasks, threads, files and memory of the daemon after the third call and after the last."""
     await household.start()
-    base = household.door.process.num_threads()
     family = await household.waiting_page()
     after: list[dict[str, int]] = []
     for _ in range(CALLS):
         await one_good_call(household, family)
-        after.append(await at_rest(household, base))
+        after.append(await at_rest(household))
     assert household.door.status.calls == CALLS
     for kind in ("tasks", "threads", "files"):
         assert after[-1][kind] <= max(row[kind] for row in after[:3]), (kind, after)
@@ -232,13 +239,16 @@ async def one_good_call(household: Household, family: Family) -> None:
     await family.becomes("waiting")
 
 
-async def at_rest(household: Household, base: int) -> dict[str, int]:
-    """What the daemon holds once the call is cleared away and the next one is prepared.
-
-    To the `base` threads before any call come those of a pool of two.
-    """
+async def at_rest(household: Household) -> dict[str, int]:
+    """What the daemon holds once the call is cleared away and the next one is prepared."""
     process = household.door.process
-    await until("the call's threads have ended", lambda: process.num_threads() <= base + 2)
+    seen = deque([0], maxlen=REST_LOOKS)
+
+    def settled() -> bool:
+        seen.append(process.num_threads())
+        return len(seen) == REST_LOOKS and len(set(seen)) == 1
+
+    await until("threads neither come nor go", settled)
     await until("a connection is ready for the next call", lambda: open_sockets(household) > 0)
     samples = [process.memory_info().rss for _ in range(3)]
     return {
