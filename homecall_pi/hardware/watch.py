@@ -193,13 +193,15 @@ class _Attempt:
         return "the camera does not respond" if late else ""
 
     def steer(self, key_frame: bool, bitrate_bps: int) -> None:
-        """Passes on to the encoder what is wanted of it."""
+        """Passes on to the encoder what is wanted of it, once there is one."""
+        if not self._last_s:
+            return
         try:
             if key_frame:
                 self._source.force_key_frame()
             if bitrate_bps and bitrate_bps != self._bitrate_bps:
-                self._bitrate_bps = bitrate_bps
                 self._source.set_bitrate(bitrate_bps)
+                self._bitrate_bps = bitrate_bps
         except Exception as error:  # an encoder that ends at this very moment
             log.debug("the encoder cannot be steered: %r", error)
 
@@ -239,6 +241,7 @@ class _Attempt:
             if not key_frame:
                 return
             self._offset = _now() - pts
+            self._wake.set()  # now it can be steered
         self._deliver(self, data, key_frame, self._offset + pts)
 
 

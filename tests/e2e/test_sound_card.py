@@ -18,6 +18,7 @@ from .household import until
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
 VISITOR_HZ = 640.0
+WINDOW = sound.RATE // 10
 CARD = ("--microphone-source=pyaudio", "--speaker-source=pyaudio")
 
 
@@ -35,14 +36,21 @@ def beeps(tmp_path: Path) -> Path:
     """What the visitor says."""
     path = tmp_path / "visitor.wav"
     # In step with the family's, they would pass for an echo of those at the cancellers.
-    sound.write_beeps(path, VISITOR_HZ, seconds=30, beep_s=0.13)
+    sound.write_beeps(path, VISITOR_HZ, seconds=30, beep_s=0.33)
     return path
+
+
+def beeps_in(samples: array[int], pitch_hz: float) -> int:
+    """How many windows have this pitch."""
+    windows = (samples[start : start + WINDOW] for start in range(0, len(samples), WINDOW))
+    return sum(
+        sound.dbfs(window) > -40 and abs(sound.pitch(window) / pitch_hz - 1) < 0.03
+        for window in windows
+    )
 
 
 class Listener:
     """Stands at the door from now on, and hears one pitch after the other."""
-
-    WINDOW = sound.RATE // 10
 
     def __init__(self, card: VirtualCard) -> None:
         self._recording = card.record()
@@ -55,10 +63,10 @@ class Listener:
     def _looks_for(self, pitch_hz: float) -> bool:
         content = self._recording.read_bytes()
         samples = array("h", content[: len(content) // 2 * 2])
-        for start in range(self._heard, len(samples) - self.WINDOW + 1, self.WINDOW):
-            self._heard = start + self.WINDOW
+        for start in range(self._heard, len(samples) - WINDOW + 1, WINDOW):
+            self._heard = start + WINDOW
             window = samples[start : self._heard]
-            if sound.dbfs(window) > -40 and abs(sound.pitch(window) / pitch_hz - 1) < 0.03:
+            if beeps_in(window, pitch_hz):
                 return True
         return False
 
@@ -69,8 +77,7 @@ async def test_both_sides_hear_each_other(household: Household, card: VirtualCar
     family = await household.talking()
     await listener.hears(PITCH_HZ)
     card.say(beeps)
-    heard = sound.decode(await family.records_sound(3))
-    assert sound.loudest_pitch(heard) == pytest.approx(VISITOR_HZ, rel=0.03)
+    assert beeps_in(sound.decode(await family.records_sound(3)), VISITOR_HZ) > 3
 
 
 async def test_the_visitor_hears_the_chime_ring_back_and_the_end(
@@ -98,7 +105,6 @@ async def test_the_sound_comes_back_with_the_card(
     listener = Listener(card)
     await listener.hears(PITCH_HZ)
     card.say(beeps)
-    heard = sound.decode(await family.records_sound(3))
-    assert sound.loudest_pitch(heard) == pytest.approx(VISITOR_HZ, rel=0.03)
+    assert beeps_in(sound.decode(await family.records_sound(3)), VISITOR_HZ) > 3
     lines = [line for line in household.door.output.splitlines() if "hardware.duplex" in line]
     assert len([line for line in lines if " WARNING " in line or " INFO " in line]) == 2, lines
