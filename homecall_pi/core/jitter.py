@@ -106,10 +106,10 @@ class JitterBuffer:
         self._measure(number, timestamp, now)
         if self._next is not None and number < self._next:
             return  # too late: its place was filled
+        if len(self._packets) >= MAX_PACKETS:
+            self._restart()  # nobody has pulled for a while: what waits is old
         self._packets[number] = payload
         self._newest = max(self._newest, number)
-        if len(self._packets) > MAX_PACKETS:
-            del self._packets[min(self._packets)]
 
     def pull(self) -> Step:
         """What to play for the next 20 ms."""

@@ -21,8 +21,10 @@ from ..errors import HardwareError
 POLL_S = 0.003
 """Seconds between two looks whether a block is there. Waiting inside PortAudio could not be ended,
 and some cards that are unplugged, or wedged, deliver nothing for ever without an error."""
-STALL_S = 2.0
-"""Seconds without a sample after which a card has failed. Starting takes up to one."""
+START_S = 2.5
+"""Seconds that a microphone may take to its first sample; a sound server that slept takes two."""
+STALL_S = 1.0
+"""Seconds without a sample after which a card has failed."""
 MAX_BLOCKS_WAITING = 3
 """Blocks that may wait for room in the card."""
 LATENCY_MSEC = "40"
@@ -106,11 +108,11 @@ class Input:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._started = False
-        self._patience = time.monotonic() + STALL_S
+        self._patience = time.monotonic() + START_S
 
     @property
     def started(self) -> bool:
-        """Whether it delivers already; some take a second.
+        """Whether it delivers already.
 
         Raises:
             HardwareError: the card is gone or delivers nothing.

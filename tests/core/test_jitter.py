@@ -177,6 +177,19 @@ def test_when_nothing_comes_any_more_concealment_ends_in_silence():
     assert rest == [Conceal()] * MAX_CONCEALED + [Silence()] * 3
 
 
+@pytest.mark.parametrize("pause_s", [0.5, 2.0, 3.0])
+def test_after_a_pause_of_the_loudspeaker_the_voice_comes_back(pause_s: float):
+    buffer = JitterBuffer()
+    frames = int(pause_s / FRAME_S)
+    for number in range(frames):
+        packet(buffer, number, number * FRAME_S)
+    steps = []
+    for number in range(frames, frames + 400):
+        packet(buffer, number, number * FRAME_S)
+        steps.append(buffer.pull())
+    assert all(isinstance(step, Play) for step in steps[-100:])
+
+
 def test_a_sender_that_starts_anew_is_followed():
     buffer = JitterBuffer()
     packet(buffer, 30_000)

@@ -91,20 +91,3 @@ async def test_the_visitor_hears_the_chime_ring_back_and_the_end(
     await listener.hears(425)
     await family.page.click("#decline")
     await listener.hears(783.99)
-
-
-async def test_the_sound_comes_back_with_the_card(
-    household: Household, card: VirtualCard, beeps: Path
-):
-    await household.start(*CARD, "--no-sounds-on", environment=card.environment)
-    family = await household.talking()
-    card.unplug()
-    await until("the loss is told", lambda: "retrying" in household.door.output)
-    assert (await household.door.becomes("talking")).call_id == 1
-    card.plug()
-    listener = Listener(card)
-    await listener.hears(PITCH_HZ)
-    card.say(beeps)
-    assert beeps_in(sound.decode(await family.records_sound(3)), VISITOR_HZ) > 3
-    lines = [line for line in household.door.output.splitlines() if "hardware.duplex" in line]
-    assert len([line for line in lines if " WARNING " in line or " INFO " in line]) == 2, lines

@@ -286,6 +286,7 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(portaudio, "STALL_S", 0.05)
+    monkeypatch.setattr(portaudio, "START_S", 0.05)
     caplog.set_level(logging.INFO)
     card, heard = make(), []
     card.microphone.start(heard.append)
