@@ -58,7 +58,10 @@ def _files(camera: str | None, microphone: str | None) -> Iterator[tuple[str, st
 def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """One of our own commands, ended in good order at the end of the block."""
     command = [sys.executable, "-m", "homecall_pi", *arguments, "--log-level", "warning"]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - our own program
+    # In a session of its own, so that Ctrl-C ends it through the demo, the door before the server.
+    process = subprocess.Popen(  # noqa: S603 - our own program
+        command, stdin=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         yield process
     finally:
@@ -97,11 +100,10 @@ def _ring_until_done(
     socket: Path, ring_every: float | None, *processes: subprocess.Popen[bytes]
 ) -> None:
     entered = threading.Event()
-    ended = threading.Event()
     if ring_every is None:
-        threading.Thread(target=_read_keyboard, args=(entered, ended), daemon=True).start()
+        threading.Thread(target=_read_keyboard, args=(entered,), daemon=True).start()
     next_ring = time.monotonic()
-    while not ended.is_set():
+    while True:
         _check(*processes)
         due = ring_every is not None and time.monotonic() >= next_ring
         if due or entered.wait(0.2):
@@ -110,7 +112,7 @@ def _ring_until_done(
             click.echo(f"Ding-dong! The door is {control.ask(socket, 'ring').state}.")
 
 
-def _read_keyboard(entered: threading.Event, ended: threading.Event) -> None:
+def _read_keyboard(entered: threading.Event) -> None:
     for _ in sys.stdin:
         entered.set()
-    ended.set()
+    click.echo("There is no keyboard any more; --ring-every SECONDS rings without one.")

@@ -73,14 +73,16 @@ class Doorbell:
                 self._line.send(Leave(self._join.room, self._join.user))
             case table.SendOffer(sdp=sdp):
                 self._line.send(Offer(self._join.room, self._join.user, sdp))
-            case table.OpenPeer(peer=peer, reuse=reuse):
-                self._peers.open(peer, reuse=reuse)
+            case table.Sweep():
+                self._line.sweep()
+            case table.OpenPeer(peer=peer):
+                self._peers.open(peer)
             case table.AcceptAnswer(peer=peer, sdp=sdp):
                 self._peers.accept(peer, sdp)
             case table.AddCandidate(peer=peer, candidate=candidate):
                 self._peers.add_candidate(peer, candidate)
-            case table.ClosePeer(reason=reason, keep=keep):
-                self._peers.close(reason, keep=keep)
+            case table.ClosePeer(reason=reason):
+                self._peers.close(reason)
             case table.Show():
                 self._show(action)
 

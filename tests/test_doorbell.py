@@ -49,9 +49,12 @@ class Around:
     def send(self, message: Message) -> None:
         self.done.append(message)
 
+    def sweep(self) -> None:
+        self.done.append("sweep")
+
     # The connections.
-    def open(self, number: int, *, reuse: bool) -> None:
-        self.done.append(("open", number, reuse))
+    def open(self, number: int) -> None:
+        self.done.append(("open", number))
 
     def accept(self, number: int, answer: str) -> None:
         self.done.append(("accept", number, answer))
@@ -59,8 +62,8 @@ class Around:
     def add_candidate(self, number: int, candidate: IceCandidate) -> None:
         self.done.append(("candidate", number, candidate))
 
-    def close(self, reason: Reason, *, keep: bool) -> None:
-        self.done.append(("close", reason, keep))
+    def close(self, reason: Reason) -> None:
+        self.done.append(("close", reason))
 
     # The panel.
     def show(self, show: Show) -> None:
@@ -104,7 +107,7 @@ async def test_a_call_from_the_press_to_the_end(doorbell: Doorbell, around: Arou
     await do(doorbell, LineUp(replaces_offers=True))
     assert around.take() == [JOIN]
     await do(doorbell, Pressed())
-    assert around.take() == [("open", 1, False)]
+    assert around.take() == [("open", 1)]
     await do(doorbell, OfferReady(1, OFFER))
     assert around.take() == [JOIN, Offer(ROOM, NAME, OFFER)]
     await do(doorbell, AnswerReceived(OFFER), CandidateReceived(candidate))
@@ -112,10 +115,15 @@ async def test_a_call_from_the_press_to_the_end(doorbell: Doorbell, around: Arou
     await do(doorbell, Connected(1))
     await around.until(State.TALKING)
     await do(doorbell, HangUp())
-    assert around.take() == [("close", Reason.HUNG_UP, False), LEAVE, JOIN]
+    assert around.take() == [("close", Reason.HUNG_UP), LEAVE, JOIN]
     assert await around.until(State.IDLE) == Show(State.IDLE, Reason.HUNG_UP)
     assert doorbell.last_reason is Reason.HUNG_UP
     assert doorbell.call.state is State.IDLE
+
+
+async def test_a_server_that_queues_is_swept_before_joining(doorbell: Doorbell, around: Around):
+    await do(doorbell, LineUp(replaces_offers=False))
+    assert around.take() == ["sweep", JOIN]
 
 
 async def test_settle_returns_at_once_when_there_is_nothing_to_do(doorbell: Doorbell):
@@ -125,17 +133,17 @@ async def test_settle_returns_at_once_when_there_is_nothing_to_do(doorbell: Door
 async def test_events_posted_while_one_is_handled_keep_their_order(
     doorbell: Doorbell, around: Around, monkeypatch: pytest.MonkeyPatch
 ):
-    def open_and_be_ready(number: int, *, reuse: bool) -> None:
+    def open_and_be_ready(number: int) -> None:
         doorbell.post(OfferReady(number, OFFER))
         doorbell.post(HangUp())
 
     monkeypatch.setattr(around, "open", open_and_be_ready)
-    await do(doorbell, LineUp(), Pressed())
+    await do(doorbell, LineUp(replaces_offers=True), Pressed())
     assert around.take() == [
         JOIN,
         JOIN,
         Offer(ROOM, NAME, OFFER),
-        ("close", Reason.HUNG_UP, True),
+        ("close", Reason.HUNG_UP),
         LEAVE,
         JOIN,
     ]
@@ -169,26 +177,26 @@ async def test_a_press_without_a_line_goes_out_when_the_line_returns(
     doorbell: Doorbell, around: Around
 ):
     await do(doorbell, Pressed(), OfferReady(1, OFFER))
-    assert around.take() == [("open", 1, False)]
-    await do(doorbell, LineUp())
-    assert around.take() == [JOIN, Offer(ROOM, NAME, OFFER)]
+    assert around.take() == [("open", 1)]
+    await do(doorbell, LineUp(replaces_offers=True))
+    assert around.take() == [JOIN, JOIN, Offer(ROOM, NAME, OFFER)]
 
 
 async def test_stop_between_calls_leaves_the_room(doorbell: Doorbell, around: Around):
-    await do(doorbell, LineUp())
+    await do(doorbell, LineUp(replaces_offers=True))
     await doorbell.stop()
     assert around.take() == [JOIN, LEAVE]
 
 
 async def test_stop_in_a_call_ends_it_first(doorbell: Doorbell, around: Around):
-    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER))
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER))
     around.take()
     await doorbell.stop()
-    assert around.take() == [("close", Reason.STOPPED, False), LEAVE]
+    assert around.take() == [("close", Reason.STOPPED), LEAVE]
 
 
 async def test_stop_without_a_line_says_nothing(doorbell: Doorbell, around: Around):
-    await do(doorbell, LineUp(), LineDown())
+    await do(doorbell, LineUp(replaces_offers=True), LineDown())
     around.take()
     await doorbell.stop()
     assert around.take() == []
@@ -201,14 +209,14 @@ async def test_the_loop_ends_after_stop():
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         group.create_task(doorbell.run())
         group.create_task(doorbell.stop())
-    assert around.take() == [("open", 1, False), ("close", Reason.STOPPED, False)]
+    assert around.take() == [("open", 1), ("close", Reason.STOPPED)]
 
 
 async def test_a_call_is_logged_with_its_number_and_without_secrets(
     doorbell: Doorbell, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO, logger="homecall_pi.doorbell")
-    await do(doorbell, LineUp(), Pressed(), OfferReady(1, OFFER), HangUp())
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER), HangUp())
     assert caplog.messages == [
         "call 1: offering",
         "call 1: ringing",
@@ -225,6 +233,7 @@ async def test_every_action_of_the_table_is_performed(around: Around):
     actions: dict[type, table.Action] = {
         table.Join: table.Join(),
         table.Leave: table.Leave(),
+        table.Sweep: table.Sweep(),
         table.OpenPeer: table.OpenPeer(1),
         table.SendOffer: table.SendOffer(OFFER),
         table.AcceptAnswer: table.AcceptAnswer(1, OFFER),

@@ -17,8 +17,8 @@ A press is worth keeping: without a line it waits for one, as long as the ring w
 lost later does not end a call, since media is peer to peer.
 
 Of the server, the table knows whether a newer offer replaces the older one there (ours), or both
-are queued and break the page that finally gets them (others). `standing` is the offer that may
-lie in such a queue: it is used again instead of sending a second one.
+are queued and break the page that finally gets them (others). There, whatever may still stand is
+swept out of the queue before another offer is sent.
 """
 
 from __future__ import annotations
@@ -108,12 +108,6 @@ class CandidateReceived(msgspec.Struct, frozen=True):
     candidate: IceCandidate
 
 
-class OfferReturned(msgspec.Struct, frozen=True):
-    """An offer arrived. The only one of interest is our own, out of the server's queue."""
-
-    sdp: str
-
-
 class OfferReady(msgspec.Struct, frozen=True):
     """The connection can be offered."""
 
@@ -169,7 +163,6 @@ Event: TypeAlias = (
     | LineDown
     | AnswerReceived
     | CandidateReceived
-    | OfferReturned
     | OfferReady
     | Connected
     | Accepted
@@ -192,12 +185,14 @@ class Leave(msgspec.Struct, frozen=True):
     """Free the slot in the room, and whatever the server holds of ours."""
 
 
+class Sweep(msgspec.Struct, frozen=True):
+    """Empty the server's queue of what was sent there for the other participant."""
+
+
 class OpenPeer(msgspec.Struct, frozen=True):
     """Make a connection ready to be offered, and switch the camera and microphone on."""
 
     peer: int
-    reuse: bool = False
-    """Take the one that an earlier `ClosePeer` kept, if it is still good."""
     again: bool = False
     """An earlier connection of the same call came to nothing."""
 
@@ -227,8 +222,6 @@ class ClosePeer(msgspec.Struct, frozen=True):
 
     peer: int
     reason: Reason
-    keep: bool = False
-    """The offer was never answered and may be in a server's queue: keep it good for next time."""
 
 
 class Show(msgspec.Struct, frozen=True):
@@ -240,7 +233,7 @@ class Show(msgspec.Struct, frozen=True):
 
 
 Action: TypeAlias = (
-    Join | Leave | OpenPeer | SendOffer | AcceptAnswer | AddCandidate | ClosePeer | Show
+    Join | Leave | Sweep | OpenPeer | SendOffer | AcceptAnswer | AddCandidate | ClosePeer | Show
 )
 
 
@@ -258,8 +251,8 @@ class Call(msgspec.Struct, frozen=True):
     """Connections that the present call has tried."""
     offer: str | None = None
     """The offer in force."""
-    standing: str | None = None
-    """The offer that was sent and that nobody is known to have answered."""
+    standing: bool = False
+    """Whether an offer was sent that nobody has answered, so that the server may hold it."""
     preview: bool = False
     """Whether the page in force tells over the control channel when a person answers."""
     ring_until: float = 0.0
@@ -276,10 +269,10 @@ _change = msgspec.structs.replace
 def _press(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
     until = now + limits.ring_s
     call = _change(call, number=call.number + 1, offers=0, ring_until=until)
-    return _open(call, reuse=call.standing is not None)
+    return _open(call)
 
 
-def _open(call: Call, *, reuse: bool = False) -> Outcome:
+def _open(call: Call) -> Outcome:
     call = _change(
         call,
         state=State.OFFERING,
@@ -289,7 +282,7 @@ def _open(call: Call, *, reuse: bool = False) -> Outcome:
         preview=False,
         deadline=call.ring_until,
     )
-    return call, (OpenPeer(call.peer, reuse, again=call.offers > 1), Show(State.OFFERING))
+    return call, (OpenPeer(call.peer, again=call.offers > 1), Show(State.OFFERING))
 
 
 def _press_again(call: Call, _: Pressed, now: float, limits: Limits) -> Outcome:
@@ -304,44 +297,23 @@ def _offer_ready(call: Call, event: OfferReady, now: float, limits: Limits) -> O
 
 
 def _send_offer(call: Call) -> Outcome:
-    """Sends the offer in force unless there is no line, or it lies in the server's queue already.
-
-    It joins first, since some servers forget a participant when its older socket closes.
-    """
+    """Joins first, since some servers forget a participant when its older socket closes."""
     if not call.line or call.offer is None:
         return call, ()
-    if call.offer == call.standing and not call.replaces_offers:
-        return call, ()
-    return _change(call, standing=call.offer), (Join(), SendOffer(call.offer))
-
-
-def _offer_returned(call: Call, event: OfferReturned, now: float, limits: Limits) -> Outcome:
-    """Our own joining emptied the queue that our offer was in. Joining again would repeat that."""
-    if event.sdp != call.standing:
-        return call, ()
-    if call.state is not State.RINGING or event.sdp != call.offer:
-        return _change(call, standing=None), ()
-    return call, (SendOffer(event.sdp),)
+    return _change(call, standing=True), (Join(), SendOffer(call.offer))
 
 
 def _answer(call: Call, event: AnswerReceived, now: float, limits: Limits) -> Outcome:
-    if call.offer is None or call.standing != call.offer or not sdp.answers(call.offer, event.sdp):
+    if call.offer is None or not call.standing or not sdp.answers(call.offer, event.sdp):
         return call, ()
     call = _change(
         call,
         state=State.CONNECTING,
-        standing=None,
+        standing=False,
         preview=sdp.has_control(event.sdp),
         deadline=now + limits.connect_s,
     )
     return call, (AcceptAnswer(call.peer, event.sdp), Show(State.CONNECTING))
-
-
-def _answer_too_late(call: Call, event: AnswerReceived, now: float, limits: Limits) -> Outcome:
-    """Somebody took the standing offer out of the queue, so it cannot be used again."""
-    if call.standing is not None and sdp.answers(call.standing, event.sdp):
-        call = _change(call, standing=None)
-    return call, ()
 
 
 def _candidate(call: Call, event: CandidateReceived, now: float, limits: Limits) -> Outcome:
@@ -376,17 +348,18 @@ def _lost_early(
     if now >= call.ring_until or call.offers >= MAX_OFFERS:
         return _end(call, Reason.NO_ANSWER if call.preview else Reason.FAILED)
     closing = ClosePeer(call.peer, Reason.FAILED)
-    call, opening = _open(_change(call, standing=_still_held(call)))
-    return call, (closing, *opening)
+    sweeping = _sweeping(call) if call.standing else ()
+    call, opening = _open(_change(call, standing=False))
+    return call, (closing, *sweeping, *opening)
 
 
-def _still_held(call: Call) -> str | None:
-    """What lies in the server's queue once the offer in force is given up without a `leave`."""
-    return None if call.replaces_offers else call.standing
+def _sweeping(call: Call) -> tuple[Action, ...]:
+    """Nothing may stand at the server before another offer is sent; ours sees to that itself."""
+    return (Sweep(),) if call.line and not call.replaces_offers else ()
 
 
 def _ring_deadline(call: Call, _: DeadlinePassed, now: float, limits: Limits) -> Outcome:
-    sent = call.offer is None or call.standing == call.offer or call.preview
+    sent = call.offer is None or call.standing or call.preview
     return _end(call, Reason.NO_ANSWER if sent else Reason.OFFLINE)
 
 
@@ -400,55 +373,55 @@ def _ends(reason: Reason) -> Callable[[Call, Event, float, Limits], Outcome]:
 
 
 def _end(call: Call, reason: Reason) -> Outcome:
-    """Closes the connection, leaves the room and joins again for the next call."""
-    closing = ClosePeer(call.peer, reason, keep=_worth_keeping(call))
-    state = State.IDLE if call.line else State.OFFLINE
-    call = _change(call, state=state, offer=None, preview=False, deadline=None)
+    """Closes the connection, leaves the room and joins again for the next call.
+
+    A page that comes too late is thus not given an offer that is good for nothing any more.
+    """
+    closing = ClosePeer(call.peer, reason)
     leaving: tuple[Action, ...] = ()
     if call.line:
-        call = _change(call, standing=_still_held(call))
-        leaving = (Leave(), Join())
+        leaving = (Leave(), *(_sweeping(call) if call.standing else ()), Join())
+        call = _change(call, standing=False)
+    state = State.IDLE if call.line else State.OFFLINE
+    call = _change(call, state=state, offer=None, preview=False, deadline=None)
     return call, (closing, *leaving, Show(state, reason))
-
-
-def _worth_keeping(call: Call) -> bool:
-    """Whether the offer in force, or about to be, is the one that lies in a server's queue."""
-    held = _still_held(call)
-    return held is not None and call.offer in {None, held}
 
 
 def _stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:
     closing = () if call.deadline is None else (ClosePeer(call.peer, Reason.STOPPED),)
     leaving = (Leave(),) if call.line else ()
-    call = _change(call, state=State.OFFLINE, line=False, offer=None, standing=None, deadline=None)
+    call = _change(call, state=State.OFFLINE, line=False, offer=None, standing=False, deadline=None)
     return call, (*closing, *leaving, Show(State.OFFLINE))
 
 
 def _line_up(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
-    """Between calls: start clean, so drop what the server may still hold of a call that is over."""
-    leaving = () if call.standing is None else (Leave(),)
+    """Between calls: start clean. The server may hold an offer from before, even of another run."""
+    leaving = (Leave(),) if call.standing else ()
     call = _change(
         call,
         state=State.IDLE,
         line=True,
         replaces_offers=event.replaces_offers,
-        standing=None,
+        standing=False,
     )
-    return call, (*leaving, Join(), Show(State.IDLE))
+    return call, (*leaving, *_sweeping(call), Join(), Show(State.IDLE))
 
 
 def _line_up_in_call(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
+    """The server may have lost the offer, or hold it still: a ring is offered again.
+
+    Joining comes first, since the server may hold an answer, too.
+    """
     call = _change(call, line=True, replaces_offers=event.replaces_offers)
-    if call.state is State.RINGING and not call.preview:
-        call, sending = _send_offer(call)
-        return call, sending or (Join(),)
-    return call, (Join(),)
+    if call.preview or call.state not in {State.OFFERING, State.RINGING}:
+        return call, (Join(),)
+    sweeping = _sweeping(call)
+    call, sending = _send_offer(call)
+    return call, (Join(), *sweeping, *sending)
 
 
 def _line_down(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
-    """The server may have restarted with an empty queue: nothing stands there for certain."""
-    call = _change(call, state=State.OFFLINE, line=False, standing=None)
-    return call, (Show(State.OFFLINE),)
+    return _change(call, state=State.OFFLINE, line=False), (Show(State.OFFLINE),)
 
 
 def _line_down_in_call(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
@@ -474,8 +447,7 @@ TABLE: dict[tuple[State, type], Row] = {
     **_rows(Pressed, offline=_press, idle=_press, offering=_press_again, ringing=_press_again,
             connecting=_press_again, talking=_press_again),
     **_rows(OfferReady, offering=_offer_ready),
-    **_rows(AnswerReceived, offline=_answer_too_late, idle=_answer_too_late,
-            offering=_answer_too_late, ringing=_answer),
+    **_rows(AnswerReceived, ringing=_answer),
     **_rows(CandidateReceived, ringing=_candidate, connecting=_candidate, talking=_candidate),
     **_rows(Connected, connecting=_connected),
     **_rows(Accepted, ringing=_accepted, connecting=_accepted),
@@ -488,9 +460,6 @@ TABLE: dict[tuple[State, type], Row] = {
     **_rows(DeadlinePassed, offering=_failed, ringing=_ring_deadline, connecting=_lost_early,
             talking=_too_long),
     **_rows(HangUp, offering=_hung_up, ringing=_hung_up, connecting=_hung_up, talking=_hung_up),
-    **_rows(OfferReturned, offline=_offer_returned, idle=_offer_returned,
-            offering=_offer_returned, ringing=_offer_returned, connecting=_offer_returned,
-            talking=_offer_returned),
     **_rows(LineUp, offline=_line_up, idle=_line_up, offering=_line_up_in_call,
             ringing=_line_up_in_call, connecting=_line_up_in_call, talking=_line_up_in_call),
     **_rows(LineDown, offline=_line_down, idle=_line_down, offering=_line_down_in_call,

@@ -102,7 +102,7 @@ def synthesise(tone: Tone) -> bytes:
         for index, value in enumerate(_sound(note), start):
             samples[index] += value
     pause = bytes(2 * round(_PAUSE_S.get(tone, 0.0) * SAMPLE_RATE))
-    return array("h", [int(_PEAK * value) for value in samples]).tobytes() + pause
+    return array("h", (int(_PEAK * value) for value in samples)).tobytes() + pause
 
 
 def _sound(note: _Note) -> array[float]:

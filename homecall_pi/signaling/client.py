@@ -7,8 +7,10 @@ import contextlib
 import logging
 import os
 import random
+import secrets
 import ssl
 from collections.abc import Callable
+from typing import TypeAlias
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
@@ -20,7 +22,6 @@ from ..core.call import (
     Event,
     LineDown,
     LineUp,
-    OfferReturned,
 )
 from ..core.messages import (
     Answer,
@@ -28,8 +29,8 @@ from ..core.messages import (
     Candidate,
     Error,
     Join,
+    Leave,
     Message,
-    Offer,
     decode,
     encode,
 )
@@ -50,10 +51,18 @@ CLOSE_S = 1.0
 """Seconds that the server may take to close in good order."""
 FLUSH_S = 0.5
 """Seconds that the last messages may take to leave."""
+SWEEP_S = 3.0
+"""Seconds that emptying a server's queue may take, while later messages wait."""
+SILENCE_S = 0.25
+"""Seconds without a message after which a server's queue is taken to be empty."""
 MAX_FRAME_BYTES = 1024 * 1024
 """Largest frame accepted from a server; a larger one costs the line."""
 MAX_WAITING = 64
 """Messages that may wait to be sent. A line that moves nothing for so long is dropped."""
+
+
+_Outbox: TypeAlias = "asyncio.Queue[Message | None]"
+"""What is to be sent, in order; None stands for a sweep."""
 
 
 class Line:
@@ -66,7 +75,7 @@ class Line:
         self._url = url
         self._registration = registration
         self._emit = emit
-        self._outbox: asyncio.Queue[Message] | None = None
+        self._outbox: _Outbox | None = None
         self._connection: ClientConnection | None = None
         self._told: set[str] = set()
 
@@ -81,6 +90,9 @@ class Line:
 
     def send(self, message: Message) -> None:
         """Sends `message`, or drops it when the line is down: the call knows, and sends again."""
+        self._put(message)
+
+    def _put(self, message: Message | None) -> None:
         if self._outbox is None or self._connection is None:
             return
         try:
@@ -88,6 +100,14 @@ class Line:
         except asyncio.QueueFull:
             self._warn_once("the line to the signaling server moves nothing; dropping it")
             self._connection.transport.abort()
+
+    def sweep(self) -> None:
+        """Empties the server's queue for the room, before any later message is sent.
+
+        Servers hold offers for whoever joins next, and some do so even after their sender left. So
+        a guest joins, is given whatever waits, and leaves.
+        """
+        self._put(None)
 
     async def flush(self) -> None:
         """Waits for the last messages to leave."""
@@ -99,16 +119,7 @@ class Line:
     async def _serve_once(self) -> bool:
         """One connection from start to end. Returns whether it held."""
         try:
-            connection = await connect(
-                self._url,
-                compression=None,
-                open_timeout=OPEN_S,
-                ping_interval=PING_S,
-                ping_timeout=PING_S,
-                close_timeout=CLOSE_S,
-                max_size=MAX_FRAME_BYTES,
-                max_queue=16,
-            )
+            connection = await self._dial()
         except (OSError, WebSocketException, EOFError, ValueError, ImportError) as error:
             self._warn_once(f"the signaling server is not reached: {_cause(error)}; trying again")
             return False
@@ -119,9 +130,21 @@ class Line:
             await connection.close()
         return asyncio.get_running_loop().time() - since > HELD_S
 
+    def _dial(self) -> connect:
+        return connect(
+            self._url,
+            compression=None,
+            open_timeout=OPEN_S,
+            ping_interval=PING_S,
+            ping_timeout=PING_S,
+            close_timeout=CLOSE_S,
+            max_size=MAX_FRAME_BYTES,
+            max_queue=16,
+        )
+
     async def _serve(self, connection: ClientConnection) -> None:
         headers = connection.response.headers if connection.response else {}
-        outbox: asyncio.Queue[Message] = asyncio.Queue(MAX_WAITING)
+        outbox: _Outbox = asyncio.Queue(MAX_WAITING)
         self._connection, self._outbox = connection, outbox
         writer = asyncio.create_task(self._write(connection, outbox))
         self._once(logging.INFO, "line to the signaling server is up")
@@ -138,7 +161,7 @@ class Line:
             self._emit(LineDown())
         self._warn_once(_farewell(connection.close_code))
 
-    async def _write(self, connection: ClientConnection, outbox: asyncio.Queue[Message]) -> None:
+    async def _write(self, connection: ClientConnection, outbox: _Outbox) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
                 try:
@@ -147,8 +170,23 @@ class Line:
                 except TimeoutError:
                     await connection.send(encode(self._registration))
                     continue
-                await connection.send(encode(message))
+                if message is None:
+                    await self._send_guest()
+                else:
+                    await connection.send(encode(message))
                 outbox.task_done()
+
+    async def _send_guest(self) -> None:
+        """A full room or a refusal is as good as an empty queue: somebody else was given it."""
+        room, user = self._registration.room, f"guest {secrets.token_hex(4)}"
+        try:
+            async with asyncio.timeout(SWEEP_S), self._dial() as guest:
+                await guest.send(encode(Join(room, user)))
+                await (await guest.ping())
+                await _until_silent(guest)
+                await guest.send(encode(Leave(room, user)))
+        except (OSError, WebSocketException, TimeoutError) as error:
+            log.debug("the server's queue may not be empty: %s", _cause(error))
 
     def _receive(self, frame: str | bytes) -> None:
         try:
@@ -161,8 +199,6 @@ class Line:
                 self._emit(AnswerReceived(sdp))
             case Candidate(candidate=candidate):
                 self._emit(CandidateReceived(candidate))
-            case Offer(sender=sender, sdp=sdp) if sender == self._registration.user:
-                self._emit(OfferReturned(sdp))
             case Error(message=text):
                 self._warn_once(f"the server says: {text[:200]}")
 
@@ -174,6 +210,13 @@ class Line:
         if text not in self._told and len(self._told) < MAX_WAITING:
             self._told.add(text)
             log.log(level, "%s", text)
+
+
+async def _until_silent(connection: ClientConnection) -> None:
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(SILENCE_S):
+                await connection.recv()
 
 
 def _farewell(code: int | None) -> str:

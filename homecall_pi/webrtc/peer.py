@@ -106,11 +106,6 @@ class Peer:
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.mark_control(self._pc.localDescription.sdp)
 
-    @property
-    def usable(self) -> bool:
-        """Whether it can still be offered."""
-        return bool(self.offer) and self._pc.signalingState == "have-local-offer"
-
     def begin(self, number: int, emit: Callable[[Event], None]) -> None:
         """Serves the call as connection `number`: parts go on, events go to `emit`."""
         self._number, self._emit = number, emit
@@ -134,7 +129,7 @@ class Peer:
             self._spawn(self._try(candidate))
 
     def rest(self) -> None:
-        """Takes the parts off and emits nothing more, but keeps the offer good."""
+        """Takes the parts off and emits nothing more."""
         if not self._number:
             return
         self._number, self._emit = 0, lambda _: None

@@ -48,7 +48,6 @@ class Peers:
         self._last: Peer | None = None
         self._number = 0
         self._spare: Peer | None = None
-        self._kept: Peer | None = None
         self._wanted = asyncio.Event()
         self._gathering = asyncio.Lock()
         self._stopping = False
@@ -72,25 +71,20 @@ class Peers:
         """Closes everything, and waits for it."""
         self._stopping = True
         self._number = 0
-        self._discard(self._current, self._kept, self._spare)
-        self._current = self._kept = self._spare = None
+        self._discard(self._current, self._spare)
+        self._current = self._spare = None
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_S)
 
-    def open(self, number: int, *, reuse: bool) -> None:
+    def open(self, number: int) -> None:
         """Offers a connection that is ready, or a new one; `OfferReady` comes back."""
         self._number = number
-        kept, self._kept = self._kept, None
-        if kept is not None and reuse and kept.gathered_on == _addresses():
-            self._begin(kept, number)
-            return
         spare, self._spare = self._spare, None
         if spare is not None and not self._is_stale(spare):
             self._begin(spare, number)
         else:
             self._discard(spare)
             self._spawn(self._open_new(number), number)
-        self._discard(kept)
 
     def accept(self, number: int, answer: str) -> None:
         """Connects to the page that answered."""
@@ -102,18 +96,15 @@ class Peers:
         if self._current is not None and number == self._number:
             self._current.add_candidate(candidate)
 
-    def close(self, reason: Reason, *, keep: bool) -> None:
-        """Ends the connection; with `keep`, its offer stays good for the next `open(reuse)`."""
+    def close(self, reason: Reason) -> None:
+        """Ends the connection."""
         peer, self._current = self._current, None
         self._number = 0
         self._wanted.set()
         if peer is None:
             return
         peer.rest()  # now, not in the task below: the next one may switch the parts on before it
-        if keep and peer.usable:
-            self._kept = peer
-        else:
-            self._spawn(self._close(peer, reason))
+        self._spawn(self._close(peer, reason))
 
     @property
     def frames_sent(self) -> int:
@@ -172,9 +163,6 @@ class Peers:
         return peer
 
     def _lacks_ready(self) -> bool:
-        """One that is kept is worth more than a new one, as long as the network is the same."""
-        if self._kept is not None and self._kept.gathered_on == _addresses():
-            return False
         return self._spare is None or self._is_stale(self._spare)
 
     def _is_stale(self, peer: Peer) -> bool:

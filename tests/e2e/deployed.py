@@ -24,6 +24,7 @@ class DeployedServer:
     """
 
     def __init__(self) -> None:
+        self.port = 0
         self.returns_own = False
         self.heard: list[dict[str, Any]] = []
         self.queue: list[tuple[str, str]] = []
@@ -35,7 +36,8 @@ class DeployedServer:
 
     async def start(self) -> int:
         self._server = await serve(self._attend, "localhost", 0, process_request=_page)
-        return int(next(iter(self._server.sockets)).getsockname()[1])
+        self.port = int(next(iter(self._server.sockets)).getsockname()[1])
+        return self.port
 
     async def stop(self) -> None:
         assert self._server is not None

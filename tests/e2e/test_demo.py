@@ -76,6 +76,17 @@ async def test_enter_rings(demo: Demo, household: Household) -> None:
     await answered_call(demo, family)
 
 
+@pytest.mark.parametrize("demo", [()], indirect=True)
+async def test_it_goes_on_without_a_keyboard(demo: Demo) -> None:
+    demo.keyboard.write(b"\n")
+    demo.keyboard.close()
+    await demo.says("no keyboard any more")
+    await demo.says("Ding-dong")
+    demo.process.send_signal(signal.SIGINT)
+    output, _ = await demo.process.communicate()
+    assert (demo.process.returncode, output) == (0, b"")
+
+
 @pytest.mark.parametrize("demo", [("--ring-every", "600")], indirect=True)
 async def test_it_rings_by_itself(demo: Demo, household: Household) -> None:
     link = await demo.says(r"http://localhost\S+")

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
+from websockets.asyncio.client import connect
 
 from . import sound
 from .conftest import Household
@@ -69,20 +70,41 @@ async def test_presses_while_nobody_is_there_leave_one_offer_in_the_queue(
     assert await family.state() == "connected"
 
 
-async def test_an_answer_to_an_earlier_ring_does_not_disturb_the_next(
+async def test_a_page_that_comes_after_a_ring_is_given_nothing_of_it(
     household: Household, server: DeployedServer
 ) -> None:
     await the_door(household)
     household.door.ring()
     household.door.hang_up()
-    late = await a_page(household)
-    await until("the page answered a ring that is over", lambda: server.count("answer") == 1)
-    assert household.door.status.state == "idle"
-    await late.page.close()
-    await until("the page is gone", lambda: len(server.sockets) == 1)
+    await until("the queue is swept", lambda: not server.queue and server.count("join") > 2)
     family = await a_page(household)
     await family.becomes("joined")
     household.door.ring()
+    await household.door.becomes("talking")
+    await family.sees_moving_pictures()
+    assert server.count("answer") == 1
+
+
+async def test_an_offer_that_went_to_a_page_asleep_does_not_hold_up_the_next(
+    household: Household, server: DeployedServer
+) -> None:
+    await the_door(household, "--call-ring-s", "2")
+    async with connect(f"ws://localhost:{server.port}/signal") as asleep:
+        await asleep.send(f'{{"type":"join","room":"{ROOM}","user":"Борис"}}')
+        household.door.ring()
+        assert '"offer"' in str(await asleep.recv())
+        assert (await household.door.becomes("idle")).last_reason == "no-answer"
+        household.door.ring()
+        assert '"offer"' in str(await asleep.recv())
+
+
+async def test_what_another_run_left_in_the_queue_does_not_reach_a_page(
+    household: Household, server: DeployedServer
+) -> None:
+    server.queue.append((DOOR, f'{{"type":"offer","room":"{ROOM}","from":"{DOOR}","sdp":"v=0"}}'))
+    await the_door(household)
+    household.door.ring()
+    family = await a_page(household)
     await household.door.becomes("talking")
     await family.sees_moving_pictures()
 
@@ -106,6 +128,7 @@ async def test_a_registration_that_the_server_lost_is_renewed_at_the_press(
     household: Household, server: DeployedServer
 ) -> None:
     await the_door(household)
+    await until("the door joined", lambda: server.heard and server.heard[-1].get("user") == DOOR)
     server.forget(DOOR)
     family = await a_page(household)
     await family.becomes("joined")

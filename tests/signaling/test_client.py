@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 
 import pytest
@@ -19,7 +20,6 @@ from homecall_pi.core.call import (
     CandidateReceived,
     LineDown,
     LineUp,
-    OfferReturned,
 )
 from homecall_pi.core.messages import Join, Leave, Offer
 from homecall_pi.signaling import client
@@ -88,16 +88,60 @@ async def test_messages_keep_their_order_and_leave_before_flush_returns(signal: 
         assert [(await visit.heard(kind))["type"] for kind in ("join", "offer", "leave")]
 
 
+async def test_a_guest_empties_the_queue_before_the_next_message_is_sent(signal: Signal):
+    async with signal.running(), connected(signal) as (line, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        for send in (partial(line.send, LEAVE), line.sweep, partial(line.send, JOIN)):
+            send()
+        assert await visit.heard("leave")
+        guest = await signal.visit()
+        user = (await guest.heard("join"))["user"]
+        assert user != NAME
+        for _ in range(20):
+            await guest.say("offer", from_=NAME, sdp="v=0\r\nold")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await visit.socket.recv()
+        assert await guest.heard("leave") == {"type": "leave", "room": ROOM, "user": user}
+        assert await visit.heard("join")
+        assert events.none()
+
+
+async def test_a_guest_who_is_refused_holds_nothing_up(signal: Signal):
+    full = {"message": "Unable to join the room."}
+    async with signal.running(), connected(signal) as (line, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        line.sweep()
+        line.send(JOIN)
+        guest = await signal.visit()
+        await guest.heard("join")
+        await guest.say("error", **full)
+        await guest.socket.close()
+        assert await visit.heard("join")
+
+
+async def test_a_guest_who_finds_no_server_holds_nothing_up(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "SWEEP_S", 0.0)
+    async with signal.running(), connected(signal) as (line, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        line.sweep()
+        line.send(JOIN)
+        assert await visit.heard("join")
+
+
 async def test_messages_of_the_room_become_events(signal: Signal):
     async with signal.running(), connected(signal) as (_, events):
         visit = await signal.visit()
         await events.next(LineUp)
         await visit.say("answer", from_="Анна", sdp="v=0\r\na")
         await visit.say("candidate", from_="Анна", candidate={"candidate": "x", "sdpMid": "0"})
-        await visit.say("offer", from_=NAME, sdp="v=0\r\nours")
         assert await events.next(AnswerReceived) == AnswerReceived("v=0\r\na")
         assert (await events.next(CandidateReceived)).candidate.sdpMid == "0"
-        assert await events.next(OfferReturned) == OfferReturned("v=0\r\nours")
 
 
 async def test_what_is_not_for_the_device_is_passed_over(

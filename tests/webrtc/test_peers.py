@@ -1,4 +1,4 @@
-"""The connections of all calls: one ready ahead, one kept for a server that forgets nothing."""
+"""The connections of all calls, and the one that is ready ahead."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ async def spare(gathered: asyncio.Queue[Peer]) -> Peer:
         return await gathered.get()
 
 
-async def ring(peers: Peers, events: Events, number: int, *, reuse: bool = False) -> str:
+async def ring(peers: Peers, events: Events, number: int) -> str:
     """Opens connection `number` and returns its offer."""
-    peers.open(number, reuse=reuse)
+    peers.open(number)
     ready = await events.next(OfferReady)
     assert ready.peer == number
     return ready.sdp
@@ -66,7 +66,7 @@ async def ring(peers: Peers, events: Events, number: int, *, reuse: bool = False
 async def test_a_ring_takes_the_connection_that_is_ready(
     running: Peers, events: Events, gathered: asyncio.Queue[Peer]
 ):
-    running.open(1, reuse=False)
+    running.open(1)
     assert not events.none()
     await events.next(OfferReady)
     assert gathered.empty()
@@ -79,7 +79,7 @@ async def test_a_ring_before_any_is_ready_makes_one(peers: Peers, events: Events
 
 async def test_each_offer_has_tags_of_its_own(peers: Peers, events: Events):
     first = await ring(peers, events, 1)
-    peers.close(Reason.NO_ANSWER, keep=False)
+    peers.close(Reason.NO_ANSWER)
     second = await ring(peers, events, 2)
     assert not set(sdp.mids(first)) & set(sdp.mids(second))
 
@@ -88,9 +88,9 @@ async def test_after_a_call_another_connection_gets_ready(
     running: Peers, events: Events, gathered: asyncio.Queue[Peer]
 ):
     await ring(running, events, 1)
-    running.close(Reason.NO_ANSWER, keep=False)
+    running.close(Reason.NO_ANSWER)
     await spare(gathered)
-    running.open(2, reuse=False)
+    running.open(2)
     await events.next(OfferReady)
     assert gathered.empty()
 
@@ -105,7 +105,7 @@ async def test_the_page_is_reached_through_it(
     await events.next(Connected)
     await own_page.say('{"type": "answered"}')
     await events.next(Accepted)
-    running.close(Reason.HUNG_UP, keep=False)
+    running.close(Reason.HUNG_UP)
     assert parts.on == set()
     assert await own_page.told() == {"type": "ended", "reason": "hung-up"}
     await own_page.gone()
@@ -124,42 +124,6 @@ async def test_what_is_meant_for_another_connection_is_dropped(
     await page.connected()
 
 
-async def test_an_offer_that_was_kept_is_offered_again_word_for_word(
-    running: Peers, events: Events, page: Page, parts: Parts
-):
-    first = await ring(running, events, 1)
-    running.close(Reason.NO_ANSWER, keep=True)
-    assert parts.on == set()
-    assert await ring(running, events, 2, reuse=True) == first
-    running.accept(2, await page.answer(first))
-    assert await events.next(Connected) == Connected(2)
-    await page.connected()
-
-
-async def test_an_offer_that_was_made_on_demand_is_kept_like_any_other(
-    peers: Peers, events: Events, gathered: asyncio.Queue[Peer]
-):
-    first = await ring(peers, events, 1)
-    await spare(gathered)
-    peers.close(Reason.NO_ANSWER, keep=True)
-    async with in_background(peers.run()):
-        await asyncio.sleep(0)
-        assert await ring(peers, events, 2, reuse=True) == first
-    assert gathered.empty()
-
-
-async def test_a_kept_offer_outlives_the_age_of_a_spare_since_it_lies_in_a_queue(
-    running: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(peers_module, "MAX_AGE_S", -1.0)
-    monkeypatch.setattr(peers_module, "LOOK_S", 0.0)
-    first = await ring(running, events, 1)
-    running.close(Reason.NO_ANSWER, keep=True)
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert await ring(running, events, 2, reuse=True) == first
-
-
 async def test_a_press_gets_the_connection_that_is_on_its_way_already(
     peers: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
@@ -176,45 +140,21 @@ async def test_a_press_gets_the_connection_that_is_on_its_way_already(
     monkeypatch.setattr(Peer, "gather", slow)
     async with in_background(peers.run()):
         await first.wait()
-        peers.open(1, reuse=False)
+        peers.open(1)
         await asyncio.sleep(0)
         may_end.set()
         await events.next(OfferReady)
         assert len(begun) == 1
-        peers.close(Reason.HUNG_UP, keep=False)
+        peers.close(Reason.HUNG_UP)
 
 
-async def test_a_kept_offer_is_dropped_when_another_is_wanted(running: Peers, events: Events):
-    first = await ring(running, events, 1)
-    running.close(Reason.NO_ANSWER, keep=True)
-    second = await ring(running, events, 2)
-    assert second != first
-    running.close(Reason.NO_ANSWER, keep=False)
-    assert await ring(running, events, 3, reuse=True) not in {first, second}
-
-
-async def test_an_offer_that_was_answered_is_not_kept(running: Peers, events: Events, page: Page):
-    first = await ring(running, events, 1)
-    running.accept(1, await page.answer(first))
-    await events.next(Connected)
-    await page.connected()
-    running.close(Reason.HUNG_UP, keep=True)
-    await page.gone()
-    assert await ring(running, events, 2, reuse=True) != first
-
-
-@pytest.mark.parametrize("keep", [True, False])
 async def test_on_another_network_what_was_ready_is_not_used(
-    running: Peers, events: Events, keep: bool, monkeypatch: pytest.MonkeyPatch
+    running: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
 ):
-    if keep:
-        first = await ring(running, events, 1)
-        running.close(Reason.NO_ANSWER, keep=True)
-    else:
-        assert running._spare is not None
-        first = running._spare.offer
+    assert running._spare is not None
+    ready = running._spare.offer
     monkeypatch.setattr(peers_module, "_addresses", lambda: {"192.0.2.99"})
-    assert await ring(running, events, 2, reuse=keep) != first
+    assert await ring(running, events, 1) != ready
 
 
 async def test_on_another_network_another_connection_gets_ready(
@@ -241,13 +181,13 @@ async def test_the_next_call_keeps_its_parts_when_the_one_before_is_still_closin
 ):
     async with in_background(peers.run()):
         await asyncio.sleep(0)
-        peers.open(1, reuse=False)
+        peers.open(1)
         offer = (await events.next(OfferReady)).sdp
         peers.accept(1, await own_page.answer(offer))
         await events.next(Connected)
         await own_page.say('{"type": "answered"}')
         await events.next(Accepted)
-        peers.close(Reason.FAILED, keep=False)
+        peers.close(Reason.FAILED)
         await ring(peers, events, 2)
         await own_page.gone()
         assert parts.on == {"camera", "microphone"}
@@ -256,8 +196,8 @@ async def test_the_next_call_keeps_its_parts_when_the_one_before_is_still_closin
 async def test_closing_while_the_offer_is_made_tells_nothing(
     peers: Peers, events: Events, parts: Parts
 ):
-    peers.open(1, reuse=False)
-    peers.close(Reason.HUNG_UP, keep=False)
+    peers.open(1)
+    peers.close(Reason.HUNG_UP)
     await ring(peers, events, 2)
     assert parts.log == ["start camera", "start microphone"]
 
@@ -269,7 +209,7 @@ async def test_a_connection_that_cannot_be_made_fails_its_call(
         raise OSError("no network")
 
     monkeypatch.setattr(Peer, "gather", fail)
-    peers.open(1, reuse=False)
+    peers.open(1)
     assert await events.next(PeerFailed) == PeerFailed(1)
 
 
@@ -304,7 +244,7 @@ async def test_servers_of_no_use_do_not_keep_the_door_from_ringing(
     async with in_background(peers.run()):
         for number in (1, 2, 3):
             await ring(peers, events, number)
-            peers.close(Reason.NO_ANSWER, keep=False)
+            peers.close(Reason.NO_ANSWER)
         await peers.stop()
     assert len(caplog.records) <= 1
     assert "secret" not in caplog.text
@@ -334,7 +274,7 @@ async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, event
     assert peers._current is not None
     peers._current.camera.frames_sent = 3
     peers._current.voice.level.add(b"\x00\x40" * 960)
-    peers.close(Reason.HUNG_UP, keep=False)
+    peers.close(Reason.HUNG_UP)
     assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (3, 960, -6.0)
 
 
