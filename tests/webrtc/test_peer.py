@@ -292,28 +292,6 @@ async def test_closing_at_the_moment_of_the_handshakes_end_leaves_nothing(
     await page.connected()
 
 
-async def test_at_rest_the_offer_stays_good_and_the_parts_are_off(
-    offered: Peer, page: Page, events: Events, parts: Parts
-):
+async def test_at_rest_its_parts_are_off(offered: Peer, parts: Parts):
     offered.rest()
     assert parts.on == set()
-    assert offered.usable
-    offer = offered.offer
-    offered.begin(NUMBER + 1, events)
-    assert await events.next(OfferReady) == OfferReady(NUMBER + 1, offer)
-    offered.accept(await page.answer(offer))
-    assert await events.next(Connected) == Connected(NUMBER + 1)
-    await page.connected()
-
-
-async def test_what_was_answered_is_of_no_use_for_another_call(
-    offered: Peer, page: Page, events: Events
-):
-    await connect(offered, page, events)
-    assert not offered.usable
-
-
-async def test_what_was_not_gathered_is_of_no_use(parts: Parts):
-    peer = Peer(parts.door, [])
-    assert not peer.usable
-    await peer.close()
