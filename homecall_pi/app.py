@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from aiortc import RTCIceServer
-
-from . import __version__, control
-from .config import Config, IceConfig, require_room, require_server
+from . import __version__, control, network, notify
+from .config import Config, link_key, require_ice, require_room, require_server
 from .control import Command, ControlServer, Status
 from .core.call import HangUp, Limits, Pressed, State
 from .core.messages import Join
+from .core.seal import Guard
 from .doorbell import Doorbell
 from .hardware import door as doors
+from .health import Health
 from .signaling.client import Line
+from .webrtc.ice import Servers
 from .webrtc.peers import Peers
 
 log = logging.getLogger(__name__)
 
-GOODBYE_S = 5.0
-"""Seconds that ending a call and leaving the room may take."""
+GOODBYE_S = 3.0
+"""Seconds that ending a call and leaving the room may take, of the 5 until the service manager
+kills us; closing the line takes another at most."""
+EXIT_S = 0.5
+"""Seconds that the interpreter may take to end after that."""
+JOIN_S = 10.0
+"""Seconds that joining may take at the start; without a line, the door is ready after that."""
 
 
 class App:
@@ -36,13 +44,16 @@ class App:
             connect_s=config.call.connect_s,
             talk_s=config.call.talk_s,
         )
-        self.doorbell = Doorbell(room, config.name, limits)
+        guard = Guard(room, link_key(config), required=config.verify == "require")
+        self.doorbell = Doorbell(guard, config.name, limits)
         self._door = doors.build(config)
-        self._peers = Peers(self._door, ice_servers(config.ice), self.doorbell.post)
+        self._peers = Peers(self._door, Servers(require_ice(config)), self.doorbell.post)
         self._line = Line(url, Join(room, config.name), self.doorbell.post)
         self.doorbell.connect(self._line, self._peers, self._door.panel)
         path = Path(config.control) if config.control else control.default_path()
         self._control = ControlServer(path, self._answer)
+        parts = (self._line.progress, self._peers.progress, *self._door.progress)
+        self._health = Health(parts, lambda: self.doorbell.call.deadline is not None)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop`. A vital task that dies ends the daemon with its error."""
@@ -52,21 +63,46 @@ class App:
             asyncio.create_task(self.doorbell.run(), name="doorbell"),
             asyncio.create_task(self._line.run(), name="line"),
             asyncio.create_task(self._peers.run(), name="peers"),
+            asyncio.create_task(self._health.run(), name="health"),
         ]
         stopping = asyncio.create_task(stop.wait())
+        ready = asyncio.create_task(self._get_ready())
+        watching = asyncio.create_task(self._watch_network())
         try:
             await asyncio.wait([*vital, stopping], return_when=asyncio.FIRST_COMPLETED)
+            notify.send("STOPPING=1", "STATUS=Stopping")
             self._door.panel.stop()
             died = next((task for task in vital if task.done()), None)
             await self._say_goodbye(died)
         finally:
             await self._control.stop()
-            for task in (*vital, stopping):
+            tasks = (*vital, stopping, ready, watching)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*vital, stopping, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         if died is not None:
             log.critical("the %s died; the daemon ends", died.get_name())
             died.result()
+
+    async def _get_ready(self) -> None:
+        """Tells the service manager when the room is joined, or else when that takes too long."""
+        try:
+            async with asyncio.timeout(JOIN_S):
+                await self.doorbell.joined.wait()
+                await self._line.flush()
+        except TimeoutError:
+            log.warning("ready, but not joined: the signaling server is not reached yet")
+        notify.send("READY=1", f"STATUS={self.doorbell.status}")
+
+    async def _watch_network(self) -> None:
+        def tell() -> None:
+            self._line.wake()
+            self._peers.look()
+
+        try:
+            await network.watch(tell)
+        except OSError as error:
+            log.warning("a change of the network is noticed late: %s", error)
 
     async def _say_goodbye(self, died: asyncio.Task[None] | None) -> None:
         try:
@@ -102,15 +138,8 @@ class App:
             audio_dbfs=self._peers.audio_dbfs,
             tasks=len(asyncio.all_tasks()),
             door=self._door.panel.door,
+            verified=call.verified,
         )
-
-
-def ice_servers(config: IceConfig) -> list[RTCIceServer]:
-    """The servers as aiortc wants them. An empty list means none, not aiortc's default."""
-    return [
-        RTCIceServer(list(server.urls), server.username, server.credential)
-        for server in config.servers
-    ]
 
 
 def _is_off(config: Config, part: str) -> bool:
@@ -118,7 +147,7 @@ def _is_off(config: Config, part: str) -> bool:
 
 
 async def run(config: Config) -> None:
-    """Runs the daemon until SIGTERM or SIGINT.
+    """Runs the daemon until SIGTERM or SIGINT. Soon after, the process ends.
 
     Raises:
         OperatorError: the configuration is of no use.
@@ -130,9 +159,22 @@ async def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = App(config)
-    log.info("homecall-pi %s, room %s…", __version__, require_room(config)[:8])
+    started = "started: homecall-pi %s, room %s…"
+    log.info(started, __version__, require_room(config)[:8], extra={"EVENT": "started"})
     missing = [part for part in ("camera", "microphone", "speaker") if _is_off(config, part)]
     if missing:
         log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
     await app.run(stop)
-    log.info("stopped")
+    log.info("stopped", extra={"EVENT": "stopped"})
+    _end_soon()
+
+
+def _end_soon() -> None:
+    """Ends the process if it does not end by itself.
+
+    All is in order by now. But a name that is being looked up keeps uvloop from closing, for 20
+    seconds and more without an answer, and nothing can cancel that.
+    """
+    timer = threading.Timer(EXIT_S, os._exit, [0])
+    timer.daemon = True
+    timer.start()

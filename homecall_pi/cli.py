@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .config import Config, family_link, load
-from .errors import HomeCallError, OperatorError
+from .config import Config, family_link, load, new_key
+from .errors import HomeCallError
 from .flags import config_flags, overrides
 
 _config_file = click.option(
@@ -41,8 +41,8 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
 
     from . import app, log, memory
 
+    log.set_up(config.log.level, config.log.format)
     memory.set_up()
-    log.set_up(config.log.level)
     uvloop.run(app.run(config))
 
 
@@ -51,6 +51,7 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
 @config_flags(only="serve")
 @click.option("--ice-servers", "ice__servers", metavar="JSON", help="STUN and TURN, for the page")
 @click.option("--log-level", "log__level", metavar="WORD", help="least level that is shown")
+@click.option("--log-format", "log__format", metavar="WORD", help="auto, console or journal")
 def serve(config_path: Path | None, **flags: Any) -> None:
     """Run the signaling server and the family page."""
     config = _load(config_path, False, flags)
@@ -59,7 +60,7 @@ def serve(config_path: Path | None, **flags: Any) -> None:
     from . import log
     from . import serve as server
 
-    log.set_up(config.log.level)
+    log.set_up(config.log.level, config.log.format)
     uvloop.run(server.run(config))
 
 
@@ -122,6 +123,21 @@ def status(control: Path | None, as_json: bool) -> None:
 
 @cli.command()
 @_config_file
+@click.option("--fake", is_flag=True, help="all hardware from the shipped fakes")
+@click.option("--play", is_flag=True, help="play a test tone")
+@click.option("--json", "as_json", is_flag=True, help="one line of JSON")
+@config_flags(without="serve")
+def doctor(
+    config_path: Path | None, fake: bool, play: bool, as_json: bool, **flags: Any
+) -> NoReturn:
+    """Find what is wrong, and how to mend it. Exits with 1 if a check failed."""
+    from .doctor import report
+
+    sys.exit(report.run(config_path, _given(fake, flags), play=play, as_json=as_json))
+
+
+@cli.command()
+@_config_file
 @click.option("--server", metavar="TEXT", help="the signaling server: wss://HOST[:PORT]/signal")
 @click.option("--room", metavar="TEXT", help="the room's UUID")
 def link(config_path: Path | None, **flags: Any) -> None:
@@ -131,6 +147,12 @@ def link(config_path: Path | None, **flags: Any) -> None:
     address = family_link(load(config_path, overrides(flags)))
     click.echo(address)
     segno.make(address, error="m").terminal(out=sys.stdout, compact=True)
+
+
+@cli.command("new-key")
+def print_new_key() -> None:
+    """Print a new key for the link, to be put into the configuration as `key`."""
+    click.echo(new_key())
 
 
 @cli.command("config")
@@ -153,11 +175,15 @@ def _without_none(value: Any) -> Any:
 
 
 def _load(path: Path | None, fake: bool, flags: dict[str, Any]) -> Config:
+    return load(path, _given(fake, flags))
+
+
+def _given(fake: bool, flags: dict[str, Any]) -> dict[str, Any]:
     given = overrides(flags)
     if fake:
         for part in ("camera", "microphone", "speaker"):
             given.setdefault(part, {}).setdefault("source", "fake")
-    return load(path, given)
+    return given
 
 
 def _ask(path: Path | None, command: Any) -> Any:
@@ -170,10 +196,18 @@ def main() -> NoReturn:
     """Runs the command line; errors that a person can mend become one line and an exit code."""
     try:
         cli(prog_name="homecall-pi")
-    except OperatorError as error:
-        click.echo(f"homecall-pi: {error}", err=True)
-        sys.exit(error.exit_code)
     except HomeCallError as error:
-        click.echo(f"homecall-pi: {error}", err=True)
-        sys.exit(1)
+        _give_up(error)
     sys.exit(0)
+
+
+def _give_up(error: HomeCallError) -> NoReturn:
+    """Tells the person, and the service manager, in whose status it stays."""
+    import logging
+
+    from . import log, notify
+
+    notify.send(f"STATUS={error}")
+    prefix = log.priority(logging.ERROR) if log.is_journal() else "homecall-pi: "
+    click.echo(f"{prefix}{error}", err=True)
+    sys.exit(error.exit_code)

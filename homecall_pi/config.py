@@ -6,8 +6,10 @@ the checks all come from them.
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
+import secrets
 import tomllib
 import uuid
 from collections.abc import Mapping
@@ -18,12 +20,18 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 from msgspec import Meta
 
+from .core import turn
+from .core.seal import KEY_BYTES
 from .errors import OperatorError
 
 DEFAULT_PATH = Path("/etc/homecall-pi/config.toml")
 
-_ICE_URL = r"^(stun|turn)s?:[\w.-]+(:\d{1,5})?(\?transport=(udp|tcp))?$"
-"""RFC 7064 and RFC 7065, without what aiortc does not know: IPv6 literals."""
+_ICE_URL = r"^(stuns?:[\w.-]+(:\d{1,5})?|turns?:[\w.-]+(:\d{1,5})?(\?transport=(udp|tcp))?)$"
+"""RFC 7064 and RFC 7065, without IPv6 literals."""
+
+
+_ROOM = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
+"""A UUID as messages spell it."""
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -171,21 +179,32 @@ class SoundsConfig(_Section, frozen=True):
     declined: _Sound = ""
     no_answer: _Sound = ""
     offline: _Sound = ""
+    reconnecting: _Sound = ""
     ended: _Sound = ""
 
 
 class IceServer(_Section, frozen=True):
-    """One STUN or TURN server, as in the browsers' RTCIceServer."""
+    """One STUN or TURN server, as in the browsers' RTCIceServer, or with a shared secret."""
 
     urls: Annotated[tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...], Meta(min_length=1)]
     username: str | None = None
     credential: str | None = None
+    secret: str | None = None
+    """Shared with the server (coturn's static-auth-secret), to make credentials from."""
 
     def __post_init__(self) -> None:
         """Refuses what browsers refuse, together with all the other servers."""
-        turn = any(url.startswith("turn") for url in self.urls)
-        if turn and not (self.username and self.credential):
-            raise ValueError("a turn server needs username and credential")
+        if self.credential and self.secret:
+            raise ValueError("credential and secret are both given: keep the one the server knows")
+        relays = any(url.startswith("turn") for url in self.urls)
+        if relays and not (self.username and self.credential) and not self.secret:
+            raise ValueError("a turn server needs username and credential, or secret")
+
+    def login(self, now: float) -> tuple[str | None, str | None]:
+        """Username and credential, at `now` in seconds since 1970."""
+        if self.secret:
+            return turn.credentials(self.secret, self.username or "", now)
+        return self.username, self.credential
 
 
 class IceConfig(_Section, frozen=True):
@@ -194,12 +213,18 @@ class IceConfig(_Section, frozen=True):
     servers: Annotated[
         tuple[IceServer, ...], Meta(description="STUN and TURN servers, for device and page")
     ] = ()
+    policy: Annotated[
+        Literal["all", "relay"],
+        Meta(description="relay: calls through a TURN server alone, so neither side sees where"),
+    ] = "all"
 
 
 class ServeConfig(_Section, frozen=True):
     """The signaling server and family page (`homecall-pi serve`)."""
 
-    host: Annotated[str, Meta(min_length=1, description="address to listen on")] = "localhost"
+    host: Annotated[
+        str, Meta(min_length=1, description="address to listen on; ::, every address")
+    ] = "localhost"
     port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on")] = 8443
     tls_cert: Annotated[str, Meta(description="certificate chain, PEM")] = ""
     tls_key: Annotated[str, Meta(description="private key, PEM")] = ""
@@ -209,6 +234,14 @@ class ServeConfig(_Section, frozen=True):
     origins: Annotated[
         tuple[str, ...], Meta(description="further origins whose pages may connect")
     ] = ()
+    rooms: Annotated[
+        tuple[str, ...], Meta(description="the only rooms that are served; empty: any room")
+    ] = ()
+
+    def __post_init__(self) -> None:
+        """Refuses a room that nobody can join."""
+        if not all(_ROOM.fullmatch(room) for room in self.rooms):
+            raise ValueError("a room there is no UUID; put the `room` of each door there")
 
 
 class LogConfig(_Section, frozen=True):
@@ -217,6 +250,10 @@ class LogConfig(_Section, frozen=True):
     level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="least level that is shown")
     ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "journal"],
+        Meta(description="auto: journal with fields if stderr goes there, else console"),
+    ] = "auto"
 
 
 class Config(_Section, frozen=True):
@@ -224,6 +261,11 @@ class Config(_Section, frozen=True):
 
     server: Annotated[str, Meta(description="the signaling server: wss://HOST[:PORT]/signal")] = ""
     room: Annotated[str, Meta(description="the room's UUID; whoever knows it can answer")] = ""
+    key: Annotated[str, Meta(description="key of the link, by `homecall-pi new-key`")] = ""
+    verify: Annotated[
+        Literal["off", "prefer", "require"],
+        Meta(description="require: pages without the key get no call; off: the key is not used"),
+    ] = "prefer"
     name: Annotated[
         str, Meta(min_length=1, max_length=64, description="what the family sees as caller")
     ] = "Front door"
@@ -362,15 +404,56 @@ def require_room(config: Config) -> str:
         ) from None
 
 
-def family_link(config: Config) -> str:
-    """The link that the family opens.
+def new_key() -> str:
+    """A key for the link, of a length that nobody guesses."""
+    return secrets.token_urlsafe(KEY_BYTES)
+
+
+def link_key(config: Config) -> bytes:
+    """The key by which calls are verified; empty if they are not.
 
     Raises:
-        OperatorError: server or room is missing or of no use.
+        OperatorError: it is of no use, or missing where it is required.
+    """
+    if config.verify == "require" and not config.key:
+        raise OperatorError(
+            'verify: "require" needs a key; put `key = "…"` there, made by `homecall-pi new-key`'
+        )
+    if config.verify == "off" or not config.key:
+        return b""
+    try:
+        key = base64.b64decode(config.key + "==", b"-_", validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES or base64.urlsafe_b64encode(key).decode() != config.key + "==":
+        raise OperatorError(
+            "key: what is given is none, or not all of it; make one by `homecall-pi new-key`"
+        )
+    return key
+
+
+def require_ice(config: Config) -> IceConfig:
+    """The STUN and TURN servers, checked.
+
+    Raises:
+        OperatorError: calls could never connect.
+    """
+    urls = [url for server in config.ice.servers for url in server.urls]
+    if config.ice.policy == "relay" and not any(url.startswith("turn") for url in urls):
+        raise OperatorError("ice.policy: relay needs a TURN server; add one to ice.servers")
+    return config.ice
+
+
+def family_link(config: Config) -> str:
+    """The link that the family opens. What follows the `#` never leaves their browsers.
+
+    Raises:
+        OperatorError: server, room or key is missing or of no use.
     """
     url = urlsplit(require_server(config))
     scheme = "https" if url.scheme == "wss" else "http"
-    return f"{scheme}://{url.netloc}/?room={require_room(config)}"
+    fragment = f"#k={config.key}" if link_key(config) else ""
+    return f"{scheme}://{url.netloc}/?room={require_room(config)}{fragment}"
 
 
 def is_loopback(host: str) -> bool:

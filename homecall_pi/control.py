@@ -57,11 +57,13 @@ class Status(msgspec.Struct, frozen=True):
     """What the event loop has under way; at rest it is the same after every call."""
     door: Literal["none", "closed", "open"] = "none"
     """What the door release does; none: there is none, or it does not work."""
+    verified: bool = False
+    """Whether the page in the present call has proven to have the link's key."""
 
 
 def default_path() -> Path:
-    """The service's socket where the service is installed, else one of the user's own."""
-    if SERVICE_PATH.parent.is_dir() and os.access(SERVICE_PATH.parent, os.X_OK):
+    """The service's socket where the service runs, else one of the user's own."""
+    if SERVICE_PATH.parent.is_dir():
         return SERVICE_PATH
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     own = Path(runtime) if runtime else Path(f"/tmp/homecall-pi-{os.getuid()}")  # noqa: S108
@@ -149,6 +151,11 @@ def ask(path: Path, command: Command) -> Status:
         with contextlib.closing(_connect(path)) as connection:
             connection.sendall(msgspec.json.encode(Request(command)) + b"\n")
             return msgspec.json.decode(_read_line(connection), type=Status)
+    except PermissionError:
+        raise HomeCallError(
+            f"{path} is for root and the group of the service: use sudo, or, once and for all, "
+            "`sudo usermod -aG homecall USER` and log in anew"
+        ) from None
     except (OSError, msgspec.MsgspecError) as error:
         raise HomeCallError(
             f"no daemon answers on {path} ({error}); start it with `homecall-pi run`, "

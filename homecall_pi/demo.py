@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 
 from . import control
+from .config import new_key
 from .errors import HomeCallError
 
 START_S = 20.0
@@ -30,19 +31,21 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
-    room = str(uuid.uuid4())
+    room, key = str(uuid.uuid4()), new_key()
     with tempfile.TemporaryDirectory(prefix="homecall-demo-") as folder:
         heard = Path(folder) / "heard.wav"
         socket = Path(folder) / "control.sock"
         config = Path(folder) / "door.toml"
         # A command line can be read by everybody on the machine; a file in this folder cannot.
-        config.write_text(f'server = "ws://localhost:{port}/signal"\nroom = "{room}"\n')
+        config.write_text(
+            f'server = "ws://localhost:{port}/signal"\nroom = "{room}"\nkey = "{key}"\n'
+        )
         door = ["--config", str(config), "--fake", "--control", str(socket)]
         door += ["--speaker-file", str(heard)]
         door += [f"--{part}-file={file}" for part, file in _files(camera, microphone)]
         with _process("serve", "--port", str(port)) as server, _process("run", *door) as daemon:
             _wait_until_joined(socket, server, daemon)
-            _explain(f"http://localhost:{port}/?room={room}", heard, ring_every)
+            _explain(f"http://localhost:{port}/?room={room}#k={key}", heard, ring_every)
             with contextlib.suppress(KeyboardInterrupt):
                 _ring_until_done(socket, ring_every, server, daemon)
 

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
+
+from . import notify
 from .core import call as table
-from .core.call import Action, Call, Event, Limits, Reason, State
+from .core.call import Action, AnswerReceived, Call, Event, Limits, OfferReady, Reason
 from .core.messages import Join, Leave, Offer
 from .core.ports import Panel
+from .core.seal import Guard
+from .core.story import Note, Story
+from .log import current_call
 from .signaling.client import Line
 from .webrtc.peers import Peers
 
@@ -18,11 +24,15 @@ log = logging.getLogger(__name__)
 class Doorbell:
     """Feeds every event to the call's table and performs the actions that come out of it."""
 
-    def __init__(self, room: str, name: str, limits: Limits) -> None:
+    def __init__(self, guard: Guard, name: str, limits: Limits) -> None:
         self.call = Call()
         self.last_reason: Reason | None = None
-        self._join = Join(room, name)
+        self.joined = asyncio.Event()
+        """Set once the room was joined."""
+        self._guard = guard
+        self._join = Join(guard.room, name)
         self._limits = limits
+        self._story = Story()
         self._events: asyncio.Queue[Event] = asyncio.Queue()
         self._stopped = asyncio.Event()
 
@@ -33,6 +43,11 @@ class Doorbell:
     def post(self, event: Event) -> None:
         """Takes an event. The loop's thread."""
         self._events.put_nowait(event)
+
+    @property
+    def status(self) -> str:
+        """The state in words."""
+        return self._story.status(self.call)
 
     async def settle(self) -> None:
         """Returns when all events so far are handled."""
@@ -60,36 +75,75 @@ class Doorbell:
     def _handle(self, event: Event) -> None:
         now = asyncio.get_running_loop().time()
         before = self.call
+        event = self._guarded(event)
         self.call, actions = table.step(before, event, now, self._limits)
         log.debug("%s: %s -> %s", type(event).__name__, before.state.value, self.call.state.value)
+        current_call.number = None if self.call.deadline is None else self.call.number
+        for note in self._story.tell(event, before, self.call, actions, now):
+            self._tell(note)
         for action in actions:
             self._perform(action)
+        self._tell_status(before)
+
+    def _guarded(self, event: Event) -> Event:
+        """Offers get their seal, and answers their verdict, before the table sees them."""
+        match event:
+            case OfferReady(sdp=sdp):
+                return msgspec.structs.replace(event, sdp=self._guard.seal(sdp))
+            case AnswerReceived(sdp=sdp) if self.call.offer is not None:
+                verdict = self._guard.judge(self.call.offer, sdp)
+                return msgspec.structs.replace(event, verdict=verdict)
+        return event
 
     def _perform(self, action: Action) -> None:
         match action:
+            case table.ReleaseDoor():
+                self._panel.release_door()
+            case table.Show():
+                self._panel.show(action)
+                self.last_reason = action.reason or self.last_reason
+            case table.OpenPeer() | table.AcceptAnswer() | table.AddCandidate() | table.ClosePeer():
+                self._perform_on_peers(action)
+            case _:
+                self._perform_on_line(action)
+
+    def _perform_on_peers(self, action: Action) -> None:
+        match action:
+            case table.OpenPeer(peer=peer, again=again):
+                self._peers.open(peer, again=again)
+            case table.AcceptAnswer(peer=peer, sdp=sdp, verified=verified):
+                self._peers.accept(peer, sdp, verified=verified)
+            case table.AddCandidate(peer=peer, candidate=candidate):
+                self._peers.add_candidate(peer, candidate)
+            case table.ClosePeer(reason=reason):
+                self._peers.close(reason)
+
+    def _perform_on_line(self, action: Action) -> None:
+        match action:
             case table.Join():
                 self._line.send(self._join)
+                self.joined.set()
             case table.Leave():
                 self._line.send(Leave(self._join.room, self._join.user))
             case table.SendOffer(sdp=sdp):
                 self._line.send(Offer(self._join.room, self._join.user, sdp))
             case table.Sweep():
                 self._line.sweep()
-            case table.OpenPeer(peer=peer):
-                self._peers.open(peer)
-            case table.AcceptAnswer(peer=peer, sdp=sdp):
-                self._peers.accept(peer, sdp)
-            case table.AddCandidate(peer=peer, candidate=candidate):
-                self._peers.add_candidate(peer, candidate)
-            case table.ClosePeer(reason=reason):
-                self._peers.close(reason)
-            case table.Show():
-                self._show(action)
+            case table.CheckLine():
+                self._line.check()
 
-    def _show(self, show: table.Show) -> None:
-        self._panel.show(show)
-        if show.reason is not None:
-            self.last_reason = show.reason
-            log.info("call %d: ended, %s", self.call.number, show.reason.value)
-        elif show.state not in {State.IDLE, State.OFFLINE}:
-            log.info("call %d: %s", self.call.number, show.state.value)
+    def _tell(self, note: Note) -> None:
+        number = self.call.number
+        fields: dict[str, object] = {"EVENT": note.event, "CALL_ID": number}
+        if note.duration_s is not None:
+            fields["DURATION_MS"] = round(note.duration_s * 1000)
+        if note.reason is not None:
+            fields["REASON"] = note.reason.value
+        if note.page is not None:
+            fields["PAGE"] = note.page
+        level = logging.WARNING if note.trouble else logging.INFO
+        log.log(level, "call %d: %s", number, note.text, extra=fields)
+
+    def _tell_status(self, before: Call) -> None:
+        if (self.call.state, self.call.line) != (before.state, before.line):
+            notify.send(f"STATUS={self.status}")

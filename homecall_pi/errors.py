@@ -11,6 +11,8 @@ from __future__ import annotations
 class HomeCallError(Exception):
     """Base of all errors that the program raises on purpose."""
 
+    exit_code = 1
+
 
 class OperatorError(HomeCallError):
     """Only a person can mend this. The message names the fault and the cure."""

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import time
 
 import msgspec
 
-from .config import Config
+from . import notify
+from .config import Config, IceConfig, IceServer, require_ice
+from .health import Health
 from .signaling.server import SignalingServer
+
+log = logging.getLogger(__name__)
 
 
 async def run(config: Config) -> None:
@@ -17,19 +23,33 @@ async def run(config: Config) -> None:
     Raises:
         OperatorError: the settings are of no use.
     """
+    ice = require_ice(config)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = SignalingServer(
         **msgspec.structs.asdict(config.serve),
-        ice_servers=[_without_none(server) for server in msgspec.to_builtins(config.ice.servers)],
+        page_config=lambda: page_config(ice, time.time()),
     )
     await server.start()
+    notify.send("READY=1", f"STATUS=Ready: serving on port {server.port}")
+    health = asyncio.create_task(Health().run())
     await stop.wait()
+    notify.send("STOPPING=1", "STATUS=Stopping")
+    health.cancel()
     await server.stop()
+    log.info("stopped", extra={"EVENT": "stopped"})
 
 
-def _without_none(server: dict[str, object]) -> dict[str, object]:
-    """A server as browsers take it: they refuse null for a missing name or password."""
-    return {key: value for key, value in server.items() if value is not None}
+def page_config(config: IceConfig, now: float) -> dict[str, object]:
+    """The page's RTCConfiguration, with credentials that are good at `now`."""
+    servers = [_rtc_ice_server(server, now) for server in config.servers]
+    return {"iceServers": servers, "iceTransportPolicy": config.policy}
+
+
+def _rtc_ice_server(server: IceServer, now: float) -> dict[str, object]:
+    """Just what browsers know of it: they refuse null for a missing name or password."""
+    username, credential = server.login(now)
+    fields = {"urls": server.urls, "username": username, "credential": credential}
+    return {key: value for key, value in fields.items() if value is not None}

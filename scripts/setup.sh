@@ -12,14 +12,15 @@ die() {
 # apt_install PACKAGE...: installs Debian packages, as root or through sudo.
 apt_install() {
   command -v apt-get >/dev/null || die "install these by hand, there is no apt-get here: $*"
-  local root=()
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || die "run this as root once, it has to install: $*"
-    root=(sudo)
-  fi
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null || die "run this as root once, it has to install: $*"
   say "installing $*"
-  "${root[@]}" apt-get update -qq
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  as_root apt-get update -qq
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# as_root COMMAND...: runs it as root, or through sudo.
+as_root() {
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # need COMMAND PACKAGE...: makes sure that COMMAND is there.
@@ -53,6 +54,23 @@ set_up_sound() {
   need pulseaudio pulseaudio pulseaudio-utils
   compgen -G "/usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so" >/dev/null ||
     apt_install libasound2-plugins
+}
+
+# set_up_turn: a TURN server for the tests alone; the package would have it serve everybody.
+set_up_turn() {
+  need ss iproute2
+  if command -v turnserver >/dev/null; then return; fi
+  apt_install coturn
+  # There may be no systemd, or none that runs.
+  as_root systemctl disable --quiet --now coturn 2>/dev/null || true
+}
+
+# set_up_network: what networks without hardware are made of.
+set_up_network() {
+  need ip iproute2
+  need nft nftables
+  need certutil libnss3-tools
+  set_up_turn
 }
 
 # set_up_browser: Chromium, with a font for the page's signs.

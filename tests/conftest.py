@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+
+from .manager import Manager
 
 PATIENCE_S = 5.0
 """Seconds after which what should have happened will not happen. No test waits for so long."""
@@ -36,6 +38,15 @@ def tidy(request: pytest.FixtureRequest) -> None:
 def no_installed_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps the file of a machine that has the program installed out of the tests."""
     monkeypatch.setattr("homecall_pi.config.DEFAULT_PATH", Path("/nonexistent/config.toml"))
+
+
+@pytest.fixture
+def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager]:
+    """A service manager that listens."""
+    manager = Manager(tmp_path / "notify", PATIENCE_S)
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    yield manager
+    manager.close()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from homecall_pi.core.call import Event
 from .conftest import PATIENCE_S
 
 ROOM = "3f0c6a52-9b1e-4c07-8d2f-5a7e61c0b9d4"
+KEY = "x7sYz3TQm5nJ0uQ1W8eKbA"
 NAME = "Front door"
 
 _E = TypeVar("_E", bound=Event)

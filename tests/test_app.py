@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import queue
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,19 +15,21 @@ import pytest
 
 from homecall_pi import app as app_module
 from homecall_pi import control
-from homecall_pi.app import App, ice_servers
-from homecall_pi.config import Config, IceConfig, IceServer
+from homecall_pi.app import App
+from homecall_pi.config import Config, IceConfig, IceServer, link_key, new_key
 from homecall_pi.control import Status
-from homecall_pi.core import backoff, sdp
+from homecall_pi.core import backoff, sdp, seal
 from homecall_pi.core.call import State
 from homecall_pi.doorbell import Doorbell
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware.null import NullPanel
+from homecall_pi.health import Health
 from homecall_pi.signaling.client import Line
 from homecall_pi.webrtc.peers import Peers
 
 from .conftest import PATIENCE_S
-from .doubles import NAME, ROOM, Signal, Visit
+from .doubles import KEY, NAME, ROOM, Signal, Visit
+from .manager import Manager
 from .webrtc.doubles import Page
 
 MakeConfig = Callable[..., Config]
@@ -111,6 +116,26 @@ async def test_a_call_with_a_page(signal: Signal, make_config: MakeConfig):
         assert (status.calls, status.last_reason) == (1, "page-gone")
 
 
+async def test_where_the_key_is_required_a_page_without_it_gets_no_call(
+    signal: Signal, make_config: MakeConfig
+):
+    config, page = make_config(key=KEY, verify="require"), Page()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        offer = await ring(config, visit)
+        answer = await page.answer(offer)
+        await visit.say("answer", from_="Анна", sdp=answer)
+        await visit.say("answer", from_="Анна", sdp=answer.replace("sha-256", "sha-1"))
+        assert (await asked(config, "status")).state == "ringing"
+        sealed = seal.seal(link_key(config), "answer", ROOM, answer, offer)
+        await visit.say("answer", from_="Анна", sdp=sealed)
+        assert (await until(config, State.TALKING)).verified
+        await page.connected()
+        assert not (await asked(config, "hangup")).verified
+        await page.gone()
+
+
 async def ring(config: Config, visit: Visit) -> str:
     await asked(config, "ring")
     await visit.heard("join")
@@ -172,7 +197,7 @@ async def test_the_line_is_told_when_it_is_up(signal: Signal, make_config: MakeC
         assert (await until(config, State.IDLE)).line == "up"
 
 
-@pytest.mark.parametrize("part", [Doorbell, Line, Peers])
+@pytest.mark.parametrize("part", [Doorbell, Line, Peers, Health])
 async def test_a_vital_task_that_dies_ends_the_daemon_with_its_error(
     part: type,
     make_config: MakeConfig,
@@ -212,7 +237,9 @@ async def test_a_second_daemon_is_refused_and_the_first_one_goes_on(make_config:
         assert (await asked(config, "status")).line == "up"
 
 
-@pytest.mark.parametrize(("key", "value"), [("server", ""), ("room", ""), ("room", "kitchen")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("server", ""), ("room", ""), ("room", "kitchen"), ("key", "x")]
+)
 async def test_a_daemon_without_server_or_room_is_not_built(
     key: str, value: str, make_config: MakeConfig
 ):
@@ -220,13 +247,106 @@ async def test_a_daemon_without_server_or_room_is_not_built(
         App(make_config(**{key: value}))
 
 
-def test_no_servers_means_none_and_not_aiortcs_own():
-    assert ice_servers(IceConfig()) == []
+async def test_ready_is_told_when_the_room_is_joined(
+    signal: Signal, make_config: MakeConfig, manager: Manager
+):
+    async with running(make_config()):
+        joined = "STATUS=Ready: waiting for a press"
+        assert (await manager.until("READY=1"))[-3:] == [joined, "READY=1", joined]
+        await (await signal.visit()).heard("join")
+    assert (await manager.until("STATUS=Stopping"))[-2:] == ["STOPPING=1", "STATUS=Stopping"]
 
 
-def test_servers_are_handed_on_with_name_and_password():
-    config = IceConfig(
-        servers=(IceServer(urls=("turn:a", "turn:b"), username="me", credential="x"),)
+async def test_without_a_server_the_door_is_ready_after_a_while_and_says_so(
+    make_config: MakeConfig,
+    manager: Manager,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+):
+    monkeypatch.setattr(app_module, "JOIN_S", 0.01)
+    config = make_config(server="ws://127.0.0.1:1/signal")
+    async with running(config):
+        offline = "STATUS=Offline: the signaling server is not reached; trying again"
+        assert (await manager.until(offline))[-2:] == ["READY=1", offline]
+        assert (await asked(config, "status")).line == "down"
+    assert "ready, but not joined" in caplog.text
+
+
+async def test_the_service_manager_is_told_each_state(
+    signal: Signal, make_config: MakeConfig, manager: Manager
+):
+    config, page = make_config(), Page()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        answer = await page.answer(await ring(config, visit))
+        assert await manager.until("STATUS=Call 1: ringing")
+        await visit.say("answer", from_="Анна\nMAINPID=1", sdp=answer)
+        told = await manager.until(r"STATUS=Call 1: talking to Анна\nMAINPID=1")
+        assert "STATUS=Call 1: connecting" in told
+        await page.connected()
+        await page.close()
+        await manager.until("STATUS=Ready: waiting for a press")
+
+
+async def test_the_watchdog_is_fed_with_the_progress_of_every_part(
+    make_config: MakeConfig, manager: Manager, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("WATCHDOG_USEC", "3000")
+    async with running(make_config()) as app:
+        await manager.until("WATCHDOG=1")
+        assert app._health.look(0.0)
+        assert not app._health.look(1e12)
+
+
+def test_the_process_ends_whatever_keeps_it(monkeypatch: pytest.MonkeyPatch):
+    codes: queue.SimpleQueue[int] = queue.SimpleQueue()
+    monkeypatch.setattr(app_module, "EXIT_S", 0.0)
+    monkeypatch.setattr(app_module.os, "_exit", codes.put)
+    app_module._end_soon()
+    assert codes.get(timeout=PATIENCE_S) == 0
+
+
+SECRETS = (
+    ROOM,
+    "v=0",
+    "m=audio",
+    "candidate:",
+    "ice-pwd",
+    "fingerprint",
+    "turn-user",
+    "turn-password",
+)
+
+
+async def test_no_secret_is_told_in_a_whole_call_but_for_debugging(
+    signal: Signal, make_config: MakeConfig, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    turn = IceServer(
+        urls=("turn:127.0.0.1:1?transport=tcp",),
+        username="turn-user",
+        credential="turn-password",
     )
-    (server,) = ice_servers(config)
-    assert (server.urls, server.username, server.credential) == (["turn:a", "turn:b"], "me", "x")
+    key = new_key()
+    config, page = make_config(ice=IceConfig(servers=(turn,)), key=key), Page()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        offer = await ring(config, visit)
+        await visit.say("error", message="room is full\x1b[2J")
+        await visit.say("answer", from_="Анна", sdp=await page.answer(offer))
+        await until(config, State.TALKING)
+        await page.connected()
+        await page.close()
+        await until(config, State.IDLE)
+    story = ["pressed", "offered", "answered by Анна", "media up", "because the page vanished"]
+    assert re.search(".*".join(story), caplog.text, re.DOTALL)
+    credentials = re.findall(r"a=(?:ice-ufrag|ice-pwd|fingerprint):(\S+)", offer)
+    for secret in (*SECRETS, *credentials, key):
+        assert secret not in caplog.text
+
+
+async def test_a_daemon_that_could_never_connect_is_not_built(make_config: MakeConfig):
+    with pytest.raises(OperatorError, match=r"^ice\.policy: "):
+        App(make_config(ice=IceConfig(policy="relay")))

@@ -19,6 +19,7 @@ from homecall_pi.control import Status
 from homecall_pi.errors import HardwareError, HomeCallError
 
 from .doubles import ROOM
+from .manager import Manager
 
 LINK = f"https://example.org/?room={ROOM}"
 WHERE = ("--server", "wss://example.org/signal", "--room", ROOM)
@@ -36,7 +37,8 @@ Run = Callable[..., Outcome]
 @pytest.fixture
 def homecall(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """A function that runs the command line. Logging stays as the tests have it."""
-    monkeypatch.setattr(log, "set_up", lambda level: None)
+    monkeypatch.setattr(log, "set_up", lambda *_: None)
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
 
     def run(*arguments: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["homecall-pi", *arguments])
@@ -120,6 +122,17 @@ def test_what_a_person_must_mend_is_one_line_and_exits_with_78(
     assert message in err
     assert "Traceback" not in err
     assert err.startswith("homecall-pi: ")
+
+
+def test_a_service_tells_its_manager_and_the_journal_what_a_person_must_mend(
+    homecall: Run, manager: Manager, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("NOTIFY_SOCKET", manager.path)
+    monkeypatch.setattr(log, "is_journal", lambda: True)
+    code, _, err = homecall("run", "--camera-width", "1")
+    assert code == 78
+    assert err.startswith("<3>command line: camera.width: ")
+    assert manager.next() == [f"STATUS={err.removeprefix('<3>').strip()}"]
 
 
 @pytest.mark.parametrize("error", [HomeCallError, HardwareError])
@@ -208,6 +221,16 @@ def test_link_prints_the_link_and_its_qr_code(homecall: Run):
     assert set("".join(picture)) <= set("█▀▄ ")
 
 
+def test_a_new_key_in_the_file_is_in_the_link(homecall: Run, tmp_path: Path):
+    code, out, _ = homecall("new-key")
+    assert code == 0
+    key = out.removesuffix("\n")
+    file = tmp_path / "config.toml"
+    file.write_text(f'key = "{key}"\n')
+    out = homecall("link", "--config", str(file), *WHERE).out
+    assert out.startswith(f"{LINK}#k={key}\n")
+
+
 def test_link_reads_the_file(homecall: Run, tmp_path: Path):
     file = tmp_path / "config.toml"
     file.write_text(f'server = "wss://example.org/signal"\nroom = "{ROOM}"\n')
@@ -242,6 +265,22 @@ def test_run_starts_the_daemon_with_file_and_flags(
     (config,) = started
     assert (config.name, config.room, config.camera.width) == ("Gate", ROOM, 320)
     assert config.camera.source == config.microphone.source == config.speaker.source == "fake"
+
+
+@pytest.mark.parametrize(("command", "where"), [("run", WHERE), ("serve", ())])
+@pytest.mark.parametrize("form", ["console", "journal"])
+def test_where_the_log_goes_can_be_chosen(
+    homecall: Run,
+    started: list[Config],
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    where: tuple[str, ...],
+    form: str,
+):
+    chosen: list[tuple[str, ...]] = []
+    monkeypatch.setattr(log, "set_up", lambda *choice: chosen.append(choice))
+    homecall(command, *where, "--log-level", "warning", "--log-format", form)
+    assert chosen == [("warning", form)]
 
 
 def test_serve_starts_the_server_with_its_own_section(homecall: Run, started: list[Config]):

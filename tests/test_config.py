@@ -9,10 +9,23 @@ import msgspec
 import pytest
 
 from homecall_pi import config
-from homecall_pi.config import Config, family_link, is_loopback, load, require_room, require_server
+from homecall_pi.config import (
+    Config,
+    IceConfig,
+    IceServer,
+    family_link,
+    is_loopback,
+    link_key,
+    load,
+    new_key,
+    require_ice,
+    require_room,
+    require_server,
+)
+from homecall_pi.core import turn
 from homecall_pi.errors import OperatorError
 
-from .doubles import ROOM
+from .doubles import KEY, ROOM
 
 FILE = Path("config.toml")
 
@@ -93,6 +106,11 @@ def test_a_whole_number_will_do_for_seconds(file: Path):
         ('[[ice.servers]]\nurls = ["stun://example.org"]', "ice.servers[0].urls[0]"),
         ('[[ice.servers]]\nurls = ["turn:[::1]:3478"]', "ice.servers[0].urls[0]"),
         ('[[ice.servers]]\nurls = ["stun:a b"]', "ice.servers[0].urls[0]"),
+        ('[[ice.servers]]\nurls = ["stun:a?transport=udp"]', "ice.servers[0].urls[0]"),
+        ('[[ice.servers]]\nurls = ["turn:a"]', "ice.servers[0]"),
+        ('[[ice.servers]]\nurls = ["turn:a"]\nusername = "me"', "ice.servers[0]"),
+        ('[[ice.servers]]\nurls = ["turn:a"]\ncredential = "x"\nsecret = "y"', "ice.servers[0]"),
+        ('[ice]\npolicy = "relays"', "ice.policy"),
         ('[[ice.servers]]\nusername = "me"', "ice.servers[0]"),
     ],
 )
@@ -105,8 +123,8 @@ def test_an_error_names_file_key_and_cure(file: Path, text: str, key: str):
 @pytest.mark.parametrize(
     ("text", "key", "known"),
     [
-        ("rom = 3", "rom", "server, room, name"),
-        ("[kamera]\nwidth = 640", "kamera", "server, room, name"),
+        ("rom = 3", "rom", "server, room, key, verify, name"),
+        ("[kamera]\nwidth = 640", "kamera", "server, room, key, verify, name"),
         ("[camera]\nwide = 640", "camera.wide", "source, file, device, width"),
         ('[ice]\nserver = "stun:x"', "ice.server", "servers"),
         ('[[ice.servers]]\nurl = "stun:x"', "ice.servers[0].url", "urls, username, credential"),
@@ -161,6 +179,24 @@ def test_ice_servers_are_named_as_browsers_name_them(file: Path, url: str):
     file.write_text(f'[[ice.servers]]\nurls = ["{url}"]\nusername = "me"\ncredential = "secret"')
     (server,) = load(file, {}).ice.servers
     assert (server.urls, server.username, server.credential) == ((url,), "me", "secret")
+
+
+def test_credentials_are_those_given_or_made_from_the_secret():
+    given = IceServer(urls=("turn:a",), username="me", credential="x")
+    assert given.login(now=0.0) == ("me", "x")
+    shared = IceServer(urls=("turn:a",), username="me", secret="x")
+    assert shared.login(now=0.0) == turn.credentials("x", "me", 0.0)
+    assert IceServer(urls=("stun:a",)).login(now=0.0) == (None, None)
+
+
+@pytest.mark.parametrize("urls", [(), ("stun:a",)])
+def test_calls_that_must_be_relayed_need_a_turn_server(urls: tuple[str, ...]):
+    servers = (IceServer(urls=urls),) if urls else ()
+    with pytest.raises(OperatorError, match=r"^ice\.policy: relay needs a TURN server"):
+        require_ice(Config(ice=IceConfig(policy="relay", servers=servers)))
+    turn_server = IceServer(urls=("turn:a",), secret="x")
+    ice = IceConfig(policy="relay", servers=(*servers, turn_server))
+    assert require_ice(Config(ice=ice)) is ice
 
 
 @pytest.mark.parametrize(
@@ -253,3 +289,44 @@ def test_a_room_that_is_no_uuid_is_refused_and_not_repeated():
 )
 def test_the_family_link(server: str, link: str):
     assert family_link(Config(server=server, room=ROOM.upper())) == link + ROOM
+
+
+def test_the_family_link_has_the_key_in_its_fragment():
+    place = {"server": "wss://example.org/signal", "room": ROOM}
+    assert family_link(Config(**place, key=KEY)) == f"https://example.org/?room={ROOM}#k={KEY}"
+    assert family_link(Config(**place, key=KEY, verify="off")).endswith(ROOM)
+
+
+def test_a_key_is_sixteen_bytes_and_new_each_time():
+    keys = {new_key() for _ in range(100)}
+    assert len(keys) == 100
+    assert {len(link_key(Config(key=key))) for key in keys} == {16}
+
+
+def test_without_a_key_calls_are_not_verified():
+    assert link_key(Config()) == b""
+    assert link_key(Config(key=KEY, verify="off")) == b""
+
+
+def test_a_key_that_is_required_has_to_be_there():
+    with pytest.raises(OperatorError, match="^verify: .*new-key"):
+        link_key(Config(verify="require"))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        KEY[:-1],
+        KEY + "A",
+        KEY + "==",
+        KEY[:-1] + "B",  # two of its bits belong to no byte
+        KEY[:-1] + "\n",
+        KEY[:5] + "+" + KEY[6:],
+        " " + KEY[1:],
+        KEY[:-1] + "Ж",
+    ],
+)
+def test_a_key_that_is_damaged_is_refused_and_not_repeated(key: str):
+    with pytest.raises(OperatorError, match="^key: what is given is none") as caught:
+        link_key(Config(key=key))
+    assert KEY[:5] not in str(caught.value)

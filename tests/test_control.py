@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -238,3 +239,25 @@ def test_the_default_place_is_the_users_own_elsewhere(
     assert control.default_path() == tmp_path / "homecall-pi.sock"
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert control.default_path().parent.name.startswith("homecall-pi-")
+
+
+async def test_who_may_not_use_the_socket_is_told_who_may(
+    path: Path, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(_: socket.socket, __: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    async with listening(path, daemon):
+        with monkeypatch.context() as context:  # root, as which tests may run, is never refused
+            context.setattr(socket.socket, "connect", refuse)
+            with pytest.raises(HomeCallError, match=r"root and the group .*use sudo.*usermod"):
+                await asked(path, "status")
+
+
+@pytest.mark.parametrize("mode", [0o700, 0o000])
+def test_a_service_that_is_not_for_this_user_is_not_mistaken_for_none(
+    mode: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(control, "SERVICE_PATH", tmp_path / "run" / "control.sock")
+    (tmp_path / "run").mkdir(mode)
+    assert control.default_path() == tmp_path / "run" / "control.sock"

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from homecall_pi.core import call as table
+from homecall_pi.core import seal
 from homecall_pi.core.call import (
     AnswerReceived,
     CandidateReceived,
@@ -20,15 +21,20 @@ from homecall_pi.core.call import (
     OfferReady,
     Pressed,
     Reason,
+    ReleaseWanted,
     Show,
     State,
 )
 from homecall_pi.core.messages import IceCandidate, Join, Leave, Message, Offer
+from homecall_pi.core.seal import Guard
 from homecall_pi.doorbell import Doorbell
+from homecall_pi.log import current_call
 
 from .conftest import PATIENCE_S
 from .doubles import NAME, ROOM, in_background
+from .manager import Manager
 
+KEY = bytes(range(16))
 OFFER = "v=0\r\nm=audio 9 X\r\na=mid:050\r\n"
 JOIN, LEAVE = Join(ROOM, NAME), Leave(ROOM, NAME)
 LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600)
@@ -52,22 +58,28 @@ class Around:
     def sweep(self) -> None:
         self.done.append("sweep")
 
-    # The connections.
-    def open(self, number: int) -> None:
-        self.done.append(("open", number))
+    def check(self) -> None:
+        self.done.append("check")
 
-    def accept(self, number: int, answer: str) -> None:
-        self.done.append(("accept", number, answer))
+    # The connections.
+    def open(self, number: int, *, again: bool) -> None:
+        self.done.append(("open", number, again))
+
+    def accept(self, number: int, answer: str, *, verified: bool) -> None:
+        self.done.append(("verified" if verified else "accept", number, answer))
 
     def add_candidate(self, number: int, candidate: IceCandidate) -> None:
         self.done.append(("candidate", number, candidate))
 
-    def close(self, reason: Reason) -> None:
+    def close(self, reason: Reason | None) -> None:
         self.done.append(("close", reason))
 
     # The panel.
     def show(self, show: Show) -> None:
         self.shown.put_nowait(show)
+
+    def release_door(self) -> None:
+        self.done.append("release")
 
     async def until(self, state: State) -> Show:
         """Waits until the visitor is shown `state`."""
@@ -83,13 +95,18 @@ def around() -> Around:
 
 
 @pytest.fixture
+def guard() -> Guard:
+    return Guard(ROOM)
+
+
+@pytest.fixture
 def limits() -> Limits:
     return LIMITS
 
 
 @pytest.fixture
-async def doorbell(around: Around, limits: Limits) -> AsyncIterator[Doorbell]:
-    doorbell = Doorbell(ROOM, NAME, limits)
+async def doorbell(around: Around, guard: Guard, limits: Limits) -> AsyncIterator[Doorbell]:
+    doorbell = Doorbell(guard, NAME, limits)
     doorbell.connect(around, around, around)
     async with in_background(doorbell.run()):
         yield doorbell
@@ -107,7 +124,7 @@ async def test_a_call_from_the_press_to_the_end(doorbell: Doorbell, around: Arou
     await do(doorbell, LineUp(replaces_offers=True))
     assert around.take() == [JOIN]
     await do(doorbell, Pressed())
-    assert around.take() == [("open", 1)]
+    assert around.take() == [("open", 1, False)]
     await do(doorbell, OfferReady(1, OFFER))
     assert around.take() == [JOIN, Offer(ROOM, NAME, OFFER)]
     await do(doorbell, AnswerReceived(OFFER), CandidateReceived(candidate))
@@ -133,7 +150,7 @@ async def test_settle_returns_at_once_when_there_is_nothing_to_do(doorbell: Door
 async def test_events_posted_while_one_is_handled_keep_their_order(
     doorbell: Doorbell, around: Around, monkeypatch: pytest.MonkeyPatch
 ):
-    def open_and_be_ready(number: int) -> None:
+    def open_and_be_ready(number: int, *, again: bool) -> None:
         doorbell.post(OfferReady(number, OFFER))
         doorbell.post(HangUp())
 
@@ -177,7 +194,7 @@ async def test_a_press_without_a_line_goes_out_when_the_line_returns(
     doorbell: Doorbell, around: Around
 ):
     await do(doorbell, Pressed(), OfferReady(1, OFFER))
-    assert around.take() == [("open", 1)]
+    assert around.take() == [("open", 1, False)]
     await do(doorbell, LineUp(replaces_offers=True))
     assert around.take() == [JOIN, JOIN, Offer(ROOM, NAME, OFFER)]
 
@@ -203,42 +220,115 @@ async def test_stop_without_a_line_says_nothing(doorbell: Doorbell, around: Arou
 
 
 async def test_the_loop_ends_after_stop():
-    doorbell, around = Doorbell(ROOM, NAME, LIMITS), Around()
+    doorbell, around = Doorbell(Guard(ROOM), NAME, LIMITS), Around()
     doorbell.connect(around, around, around)
     doorbell.post(Pressed())
     async with asyncio.timeout(PATIENCE_S), asyncio.TaskGroup() as group:
         group.create_task(doorbell.run())
         group.create_task(doorbell.stop())
-    assert around.take() == [("open", 1), ("close", Reason.STOPPED)]
+    assert around.take() == [("open", 1, False), ("close", Reason.STOPPED)]
 
 
-async def test_a_call_is_logged_with_its_number_and_without_secrets(
+async def test_a_call_is_logged_as_a_story_with_its_fields(
     doorbell: Doorbell, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO, logger="homecall_pi.doorbell")
-    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER), HangUp())
-    assert caplog.messages == [
-        "call 1: offering",
-        "call 1: ringing",
-        "call 1: ended, hung-up",
-    ]
-    assert ROOM not in caplog.text
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER))
+    await do(doorbell, AnswerReceived(OFFER, "Анна"), HangUp())
+    pressed, offered, answered, ended = map(vars, caplog.records)
+    assert (pressed["message"], pressed["EVENT"]) == ("call 1: pressed", "pressed")
+    assert offered["message"] == f"call 1: offered after {offered['DURATION_MS']} ms"
+    assert (answered["EVENT"], answered["PAGE"]) == ("answered", "Анна")
+    assert (ended["EVENT"], ended["REASON"]) == ("ended", "hung-up")
+    assert ended["message"].endswith("because somebody hung up")
+    for record in (pressed, offered, answered, ended):
+        assert (record["CALL_ID"], record["levelname"]) == (1, "INFO")
+
+
+@pytest.mark.parametrize("limits", [Limits(ring_s=0.01)])
+async def test_an_end_that_somebody_should_look_into_is_a_warning(
+    doorbell: Doorbell, around: Around, caplog: pytest.LogCaptureFixture
+):
+    await do(doorbell, Pressed())
+    assert (await around.until(State.OFFLINE)).reason is Reason.FAILED
+    (warning,) = map(vars, caplog.records)
+    assert (warning["REASON"], warning["levelname"]) == ("failed", "WARNING")
+
+
+async def test_records_of_others_carry_the_number_of_the_call_that_is_on(doorbell: Doorbell):
+    await do(doorbell, LineUp())
+    assert current_call.number is None
+    await do(doorbell, Pressed())
+    assert current_call.number == 1
+    await do(doorbell, HangUp())
+    assert current_call.number is None
+
+
+async def test_the_service_manager_is_told_what_changes(doorbell: Doorbell, manager: Manager):
+    await do(doorbell, LineUp())
+    assert manager.next() == ["STATUS=Ready: waiting for a press"]
+    await do(doorbell, Pressed())
+    assert manager.next() == ["STATUS=Call 1: offering"]
+    await do(doorbell, LineDown())
+    assert manager.next() == ["STATUS=Call 1: offering, without a line to the signaling server"]
+    await do(doorbell, Pressed())
+    with pytest.raises(BlockingIOError):
+        manager.next()
+
+
+async def test_joined_is_when_the_room_was_joined_first(doorbell: Doorbell):
+    assert not doorbell.joined.is_set()
+    await do(doorbell, LineUp())
+    assert doorbell.joined.is_set()
+
+
+@pytest.mark.parametrize("guard", [Guard(ROOM, KEY, required=True)])
+async def test_with_a_key_offers_are_sealed_and_answers_verified(
+    doorbell: Doorbell, around: Around
+):
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER))
+    sealed = seal.seal(KEY, "offer", ROOM, OFFER)
+    assert around.take()[-1] == Offer(ROOM, NAME, sealed)
+    await do(doorbell, AnswerReceived(OFFER), AnswerReceived(sealed))
+    assert around.take() == []
+    answer = seal.seal(KEY, "answer", ROOM, OFFER, sealed)
+    await do(doorbell, AnswerReceived(answer))
+    assert around.take() == [("verified", 1, answer)]
+    assert doorbell.call.verified
+    await do(doorbell, Connected(1), ReleaseWanted(1))
+    assert around.take() == ["release"]
+
+
+@pytest.mark.parametrize("guard", [Guard(ROOM, KEY)])
+async def test_who_is_not_verified_gets_the_call_and_nothing_more(
+    doorbell: Doorbell, around: Around, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger="homecall_pi.doorbell")
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER))
+    await do(doorbell, AnswerReceived(OFFER, "Борис"))
+    assert around.take()[-1] == ("accept", 1, OFFER)
+    await do(doorbell, Connected(1), ReleaseWanted(1), ReleaseWanted(1))
+    assert around.take() == []
+    assert caplog.text.count("Борис is not verified and may not open the door") == 1
+    assert "answered by Борис (not verified)" in caplog.text
 
 
 async def test_every_action_of_the_table_is_performed(around: Around):
     """An action that the doorbell does not know would pass without a sound."""
-    doorbell = Doorbell(ROOM, NAME, LIMITS)
+    doorbell = Doorbell(Guard(ROOM), NAME, LIMITS)
     doorbell.connect(around, around, around)
     candidate = IceCandidate("x")
     actions: dict[type, table.Action] = {
         table.Join: table.Join(),
         table.Leave: table.Leave(),
         table.Sweep: table.Sweep(),
+        table.CheckLine: table.CheckLine(),
         table.OpenPeer: table.OpenPeer(1),
         table.SendOffer: table.SendOffer(OFFER),
         table.AcceptAnswer: table.AcceptAnswer(1, OFFER),
         table.AddCandidate: table.AddCandidate(1, candidate),
         table.ClosePeer: table.ClosePeer(1, Reason.FAILED),
+        table.ReleaseDoor: table.ReleaseDoor(),
         table.Show: Show(State.IDLE),
     }
     assert set(actions) == set(table.Action.__args__)

@@ -14,11 +14,13 @@ from homecall_pi.config import Config, load
 from homecall_pi.errors import OperatorError
 from homecall_pi.flags import config_flags, overrides
 
-from .doubles import ROOM
+from .doubles import KEY, ROOM
 
 SAMPLES: dict[str, Any] = {
     "server": "wss://example.org/signal",
     "room": ROOM,
+    "key": KEY,
+    "verify": "require",
     "name": "Türklingel 🔔",
     "control": "/tmp/control.sock",
     "call.ring_s": 12.5,
@@ -70,14 +72,20 @@ SAMPLES: dict[str, Any] = {
     "sounds.declined": "no.wav",
     "sounds.no_answer": "nobody.wav",
     "sounds.offline": "offline.wav",
+    "sounds.reconnecting": "wait.wav",
     "sounds.ended": "bye.wav",
-    "ice.servers": [{"urls": ["stun:example.org"], "username": "me", "credential": "x"}],
+    "ice.servers": [
+        {"urls": ["turn:example.org"], "username": "me", "credential": None, "secret": "x"}
+    ],
+    "ice.policy": "relay",
     "serve.host": "192.0.2.1",
     "serve.port": 443,
     "serve.tls_cert": "cert.pem",
     "serve.tls_key": "key.pem",
     "serve.behind_proxy": True,
     "serve.origins": ["https://example.org"],
+    "serve.rooms": ["3f0c6a52-9b1e-4c07-8d2f-5a7e61c0b9d4"],
+    "log.format": "journal",
     "log.level": "debug",
 }
 """One value for each key, none of them the default."""

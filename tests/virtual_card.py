@@ -6,6 +6,7 @@ the door's microphone hears.
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import time
@@ -22,8 +23,8 @@ ctl.!default { type pulse }
 """
 _SERVER = """
 load-module module-native-protocol-unix socket={socket} auth-anonymous=1
-load-module module-null-sink sink_name=loudspeaker rate=48000 channels=1
-load-module module-null-sink sink_name=visitor rate=48000 channels=1
+load-module module-null-sink norewinds=1 sink_name=loudspeaker rate=48000 channels=1
+load-module module-null-sink norewinds=1 sink_name=visitor rate=48000 channels=1
 load-module module-remap-source master=visitor.monitor source_name=microphone
 set-default-sink loudspeaker
 set-default-source microphone
@@ -48,6 +49,7 @@ class VirtualCard:
         (folder / "asound.conf").write_text(_ASOUND)
         (folder / "server.pa").write_text(_SERVER.format(socket=self._socket))
         self._helpers: list[subprocess.Popen[bytes]] = []
+        self._numbers = itertools.count()
         self._server: subprocess.Popen[bytes] | None = None
 
     def plug(self) -> None:
@@ -71,21 +73,29 @@ class VirtualCard:
         self._server = None
         self._socket.unlink(missing_ok=True)
 
-    def say(self, sound: Path) -> None:
+    def say(self, sound: Path) -> subprocess.Popen[bytes]:
         """Plays a WAV file into the microphone."""
-        self._helpers.append(self._run("paplay", "--device=visitor", str(sound)))
+        player = self._run("paplay", "--device=visitor", str(sound))
+        self._helpers.append(player)
+        return player
 
     def record(self) -> Path:
         """Records from now on what the loudspeaker plays, as bare samples."""
-        path = self._folder / f"played{len(self._helpers)}.raw"
+        path = self._folder / f"played{next(self._numbers)}.raw"
         path.touch()
         recorder = ("parec", "--device=loudspeaker.monitor", "--latency-msec=20", *_FORMAT)
         self._helpers.append(self._run(*recorder, str(path)))
         return path
 
+    def listen(self, sink: str) -> subprocess.Popen[bytes]:
+        """What a sink plays, as soon as it can be had: bare samples on standard output."""
+        recorder = ("parec", f"--device={sink}.monitor", "--latency-msec=10", *_FORMAT)
+        listener = self._run(*recorder, output=subprocess.PIPE)
+        self._helpers.append(listener)
+        return listener
+
     def _all(self) -> dict[str, str]:
         return os.environ | self.environment
 
-    def _run(self, *command: str) -> subprocess.Popen[bytes]:
-        quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, env=self._all(), stdout=quiet, stderr=quiet)
+    def _run(self, *command: str, output: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(command, env=self._all(), stdout=output, stderr=subprocess.DEVNULL)

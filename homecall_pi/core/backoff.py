@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator
 
 FIRST_S = 0.25
-LAST_S = 15.0
+LAST_S = 3.0
+"""A doorbell has to be back soon after its network is, and one attempt is a few packets."""
 
 
 def delays(uniform: Callable[[float, float], float]) -> Iterator[float]:

@@ -34,6 +34,7 @@ RHYTHMS: dict[State, Rhythm] = {
     State.RINGING: RINGING,
     State.CONNECTING: CONNECTING,
     State.TALKING: TALKING,
+    State.RECONNECTING: CONNECTING,
 }
 TROUBLES = frozenset({Reason.FAILED, Reason.OFFLINE})
 """Ends of a call that are nobody's decision."""

@@ -42,11 +42,13 @@ class Playout:
 
     def __init__(self) -> None:
         self._voice: deque[bytes] = deque(maxlen=MAX_BLOCKS_WAITING)
+        self._received = 0
         self._sound = _Sound(b"", b"")
 
     def play(self, block: bytes) -> None:
         """Queues a block of the voice; the oldest is dropped when too many wait."""
         self._voice.append(block)
+        self._received += 1
 
     def sound(self, once: bytes, then: bytes = b"") -> None:
         """Plays `once`, and `then` over and over, instead of the sound before; empty: nothing."""
@@ -60,6 +62,11 @@ class Playout:
     def waiting(self) -> int:
         """Blocks of the voice that are queued."""
         return len(self._voice)
+
+    @property
+    def done(self) -> int:
+        """Blocks of the voice that were played or dropped, in all."""
+        return self._received - len(self._voice)
 
     @property
     def sounding(self) -> bool:

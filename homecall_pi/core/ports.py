@@ -14,6 +14,7 @@ import msgspec
 
 from .bitrate import Bounds
 from .call import Show
+from .progress import Progress
 
 SAMPLE_RATE = 48_000
 """Samples per second of all sound inside the program: one channel of signed 16-bit integers."""
@@ -41,6 +42,8 @@ class Door(msgspec.Struct, frozen=True):
     speaker: Speaker
     bitrate: Bounds = Bounds()
     """Between what bounds the camera's bitrate is steered."""
+    progress: tuple[Progress, ...] = ()
+    """Of the parts' threads, as far as they could hang and cannot heal themselves."""
 
 
 DoorRelease: TypeAlias = Literal["none", "closed", "open"]

@@ -12,13 +12,17 @@ old. It outlives its sender's connection, which may come back: an empty seat kee
 yields to a newcomer when the room is full. Nothing else is ever held: an answer or a candidate
 without a standing offer, for somebody who is not there, is of no use to anybody.
 
+Who fills the server with rooms or offers harms nobody else: a room that holds but the offer of
+someone absent yields to a room with people in it, and the largest of all standing offers yields to
+smaller ones.
+
 Pure: connections are opaque keys, `now` is an argument, and what is to be done comes back as
 actions. The caller performs them, in order, before it hands in the next message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias, TypeVar
 
@@ -34,6 +38,8 @@ from homecall_pi.core.messages import (
 
 SEATS: Final = 2
 ROOM_FULL: Final = "room is full"
+SERVER_FULL: Final = "server is full"
+NOT_SERVED: Final = "room is not served here"
 MAX_ROOMS: Final = 1024
 MAX_OFFER_AGE_S: Final = 120.0
 """A doorbell rings for a minute or so: whoever comes later has missed the call."""
@@ -98,6 +104,16 @@ class _Seat(Generic[Connection]):
     def in_use(self) -> bool:
         return self.connection is not None or self.offer is not None
 
+    @property
+    def since(self) -> float:
+        """When its offer came."""
+        return self.offer.since if self.offer else 0.0
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of its offer."""
+        return self.offer.size if self.offer else 0
+
 
 @dataclass(slots=True)
 class _Room(Generic[Connection]):
@@ -112,9 +128,14 @@ class _Room(Generic[Connection]):
 
 
 class Rooms(Generic[Connection]):
-    """All rooms of one server."""
+    """All rooms of one server.
 
-    def __init__(self) -> None:
+    Args:
+        served: the rooms' UUIDs, in any spelling of theirs; empty for all rooms there can be.
+    """
+
+    def __init__(self, served: Collection[str] = ()) -> None:
+        self._served = frozenset(room.lower() for room in served)
         self._rooms: dict[str, _Room[Connection]] = {}
         self._places: dict[Connection, tuple[_Room[Connection], _Seat[Connection]]] = {}
         self._held_bytes = 0
@@ -126,6 +147,10 @@ class Rooms(Generic[Connection]):
     def held_bytes(self) -> int:
         """Bytes of all standing offers."""
         return self._held_bytes
+
+    def serves(self, room: str) -> bool:
+        """Whether one may join this room."""
+        return not self._served or room.lower() in self._served
 
     def room_of(self, connection: Connection) -> str | None:
         """The room that the connection has joined, in lower case."""
@@ -202,9 +227,12 @@ class Rooms(Generic[Connection]):
         return [Send(page, encode(Error(ROOM_FULL, spelling)))]
 
     def _refusal(self, connection: Connection, key: str, name: str) -> str | None:
+        """Why one may not come in; for one who may, a room is given up if need be."""
+        if not self.serves(key):
+            return NOT_SERVED
         room = self._rooms.get(key)
         if room is None:
-            return "server is full" if len(self._rooms) >= MAX_ROOMS else None
+            return None if len(self._rooms) < MAX_ROOMS or self._drop_ghost() else SERVER_FULL
         others = [
             seat
             for seat in room.seats
@@ -212,11 +240,26 @@ class Rooms(Generic[Connection]):
         ]
         return ROOM_FULL if len(others) >= SEATS else None
 
+    def _drop_ghost(self) -> bool:
+        """Gives up the longest-standing offer in a room where nobody is; False if there is none."""
+        ghosts = [
+            room
+            for room in self._rooms.values()
+            if all(seat.connection is None for seat in room.seats)
+        ]
+        if not ghosts:
+            return False
+        oldest = min(ghosts, key=lambda room: max(seat.since for seat in room.seats))
+        for seat in oldest.seats:
+            self._drop_offer(seat)
+        self._tidy(oldest)
+        return True
+
     def _new_seat(self, room: _Room[Connection], name: str) -> _Seat[Connection]:
         """A seat for a newcomer, if need be that of the absent one with the older offer."""
         if len(room.seats) >= SEATS:
             absent = [seat for seat in room.seats if seat.connection is None]
-            oldest = min(absent, key=lambda seat: seat.offer.since if seat.offer else 0.0)
+            oldest = min(absent, key=lambda seat: seat.since)
             self._drop_offer(oldest)
             room.seats.remove(oldest)
         seat = _Seat[Connection](name, None)
@@ -250,7 +293,7 @@ class Rooms(Generic[Connection]):
         if isinstance(message, Offer):
             stands = self._stand(seat, frame, to, now)
             if to is None and not stands and seat.connection is not None:
-                return [Send(seat.connection, encode(Error("server is full", message.room)))]
+                return [Send(seat.connection, encode(Error(SERVER_FULL, message.room)))]
         elif isinstance(message, Candidate):
             self._append(seat, frame)
         elif to is not None:
@@ -266,11 +309,26 @@ class Rooms(Generic[Connection]):
         """The seat's new offer, in place of its former one; False when there is no room for it."""
         self._drop_offer(seat)
         size = len(frame.encode())
-        if size > MAX_OFFER_BYTES or self._held_bytes + size > MAX_HELD_BYTES:
+        if size > MAX_OFFER_BYTES or not self._make_way(size):
             return False
         seat.offer = _StandingOffer([frame], size, now, seen_by)
         self._held_bytes += size
         return True
+
+    def _make_way(self, size: int) -> bool:
+        """Drops the largest standing offers until so much more can be held; False if it cannot."""
+        while self._held_bytes + size > MAX_HELD_BYTES:
+            room, largest = max(self._standing(), key=lambda place: place[1].held_bytes)
+            if largest.held_bytes <= size:
+                return False
+            self._drop_offer(largest)
+            self._tidy(room)
+        return True
+
+    def _standing(self) -> Iterator[tuple[_Room[Connection], _Seat[Connection]]]:
+        for room in self._rooms.values():
+            for seat in room.seats:
+                yield room, seat
 
     def _append(self, seat: _Seat[Connection], frame: str) -> None:
         """One more candidate of the standing offer. Beyond the limits it is only relayed."""

@@ -26,6 +26,7 @@ class Tone(enum.Enum):
     DECLINED = "declined"
     NO_ANSWER = "no_answer"
     OFFLINE = "offline"
+    RECONNECTING = "reconnecting"
     ENDED = "ended"
 
 
@@ -52,6 +53,8 @@ def cue(before: State, show: Show) -> Cue | None:
         return Cue(Tone.OFFLINE if failed else _ENDINGS.get(show.reason, Tone.ENDED))
     if show.state in _BETWEEN_CALLS:
         return None if before in _BETWEEN_CALLS else Cue()
+    if show.state is State.RECONNECTING:
+        return None if before is State.RECONNECTING else Cue(then=Tone.RECONNECTING)
     if show.state is State.TALKING:
         return None if before is State.TALKING else Cue(Tone.ANSWERED)
     pressed = before in _BETWEEN_CALLS or before is show.state
@@ -81,9 +84,10 @@ _NOTES = {
     ),
     Tone.NO_ANSWER: (_Note(0, _A4, 0.4), _Note(0.55, _A4, 0.4), _Note(1.1, _F4, 0.7)),
     Tone.OFFLINE: tuple(_Note(0.4 * number, _LINE_HZ, 0.2) for number in range(4)),
+    Tone.RECONNECTING: (_Note(0, _A4, 0.15, 0.1), _Note(0.3, _A4, 0.15, 0.1)),
     Tone.ENDED: (_Note(0, _G5, 0.12), _Note(0.12, _C5, 0.18)),
 }
-_PAUSE_S = {Tone.RING_BACK: 3.0}
+_PAUSE_S = {Tone.RING_BACK: 3.0, Tone.RECONNECTING: 1.5}
 """Silence at the end, for what is repeated."""
 _PEAK = 0.22 * LOUDEST
 """Of a note: as loud as a voice, which leaves room for one beside it."""

@@ -7,10 +7,13 @@ import threading
 from collections.abc import Callable
 
 from ..core.ports import AccessUnit
+from ..core.progress import Progress
 from . import still
 from .mailbox import Mailbox
 from .watch import Patience, Session, Source
 
+HANG_S = 30.0
+"""Seconds without a picture, or an end, after which a driver is taken to hang for ever."""
 UNITS_WAITING = 30
 """Access units that wait for a late event loop before the oldest is dropped."""
 
@@ -26,7 +29,7 @@ class WatchedCamera:
         warm_s: float = 0.0,
         patience: Patience | None = None,
     ) -> None:
-        self._open_source = open_source
+        self.open_source = open_source
         self._size = size
         self._warm_s = warm_s
         self._patience = patience or Patience()
@@ -35,6 +38,7 @@ class WatchedCamera:
         self._mailbox: Mailbox[AccessUnit] | None = None
         self._cooling: asyncio.TimerHandle | None = None
         self._stills = still.Waiting()
+        self.progress = Progress("camera", HANG_S)
 
     def start(self, sink: Callable[[AccessUnit], None]) -> None:
         """Switches the camera on, or takes it over while it is warm."""
@@ -47,11 +51,12 @@ class WatchedCamera:
         self._mailbox = Mailbox(deliver, capacity=UNITS_WAITING)
         if self._session is None:
             self._session = Session(
-                self._open_source,
+                self.open_source,
                 self._post,
                 size=self._size,
                 patience=self._patience,
                 device=self._device,
+                progress=self.progress,
             )
         else:
             self._session.force_key_frame()

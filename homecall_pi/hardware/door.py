@@ -17,9 +17,10 @@ def build(config: Config) -> Door:
         OperatorError: a file that the configuration names is of no use.
     """
     microphone, speaker = _sound(config)
+    panel, camera = _panel(config.panel), _camera(config.camera)
     return Door(
-        panel=_with_sounds(_panel(config.panel), speaker, config),
-        camera=_camera(config.camera),
+        panel=_with_sounds(panel, speaker, config),
+        camera=camera,
         microphone=microphone,
         speaker=speaker,
         bitrate=Bounds(
@@ -27,6 +28,7 @@ def build(config: Config) -> Door:
             min_bps=config.camera.min_bitrate_bps,
             max_bps=config.camera.max_bitrate_bps,
         ),
+        progress=tuple(part.progress for part in (panel, camera) if hasattr(part, "progress")),
     )
 
 

@@ -1,4 +1,4 @@
-"""The thread of a sound card: moves blocks both ways, and opens the card again when it fails.
+"""Moves blocks between a sound card and the door both ways, and opens it again when it fails.
 
 It goes at the microphone's pace as soon as that has one: a block in, a block out. So the echo
 canceller knows exactly what the loudspeaker was given when a block was heard. Where the two have
@@ -7,7 +7,7 @@ clocks of their own, the loudspeaker skips a block, or runs dry for one, every f
 
 from __future__ import annotations
 
-import logging
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -23,13 +23,14 @@ from ..errors import HardwareError
 from .echo import EchoCanceller
 from .portaudio import Devices, Input, Output
 
-log = logging.getLogger(__name__)
-
+CARDS = Path("/proc/asound/cards")
 RETRY_S = 1.0
 """Seconds between two attempts to open what is missing."""
 SHORTEST_S = 0.6 * BLOCK_SAMPLES / SAMPLE_RATE
 """Seconds from one block to the next when several wait."""
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
+STEADY_BLOCKS = 50
+"""Blocks (0.5 s) after which a card works: some take a few before they fail."""
 CUSHION_BLOCKS = 3
 """Blocks of silence ahead of the first sound: a thread that is late by so much is not heard."""
 
@@ -50,45 +51,61 @@ class Halves(msgspec.Struct, frozen=True):
     speaker: Half | None
     cancel_echo: bool = True
 
+    @property
+    def used(self) -> list[str]:
+        """The names of what is used."""
+        halves = {"microphone": self.microphone, "speaker": self.speaker}
+        return [name for name, half in halves.items() if half is not None]
+
 
 class Duplex:
-    """The card as its thread sees it. `deliver` takes what the microphone hears, on this thread."""
+    """The card, on the one thread that touches it.
+
+    `deliver` gets what the microphone heard, each 10 ms; nothing while there is none. `report` gets
+    what is wrong with which half whenever that is known, nothing when all works.
+    """
 
     def __init__(
         self,
         halves: Halves,
         playout: Playout,
         deliver: Callable[[bytes], None],
+        report: Callable[[dict[str, str]], None],
         *,
         load: Callable[[], Any],
-        cards: Path,
     ) -> None:
         self._halves = halves
         self._playout = playout
         self._deliver = deliver
+        self._report = report
         self._load = load
-        self._cards = cards
         self._cards_then = b""
         self._devices: Devices | None = None
         self._input: Input | None = None
         self._output: Output | None = None
         self._canceller: EchoCanceller | None = None
-        self._told: set[str] = set()
+        self._faults: dict[str, str] = {}
         self._next_at = 0.0
 
-    def run(self, stopping: threading.Event) -> None:
-        """Does all this until `stopping`. PortAudio stays in readiness: making it ready is slow."""
+    def make_ready(self) -> None:
+        """Loads PortAudio, which is slow, ahead of the first sound."""
+        with contextlib.suppress(Exception):  # `run` tries again, and reports it
+            self._list_devices()
+
+    def run(self, wanted: Callable[[], bool]) -> None:
+        """Does all this while it is wanted. PortAudio stays in readiness."""
         if self._halves.cancel_echo and self._halves.microphone is not None:
             threading.Thread(target=self._prepare_canceller, name="echo", daemon=True).start()
         try:
-            while not stopping.is_set():
+            while wanted():
                 self._open()
                 try:
-                    self._move(stopping)
+                    self._move(wanted)
                 except HardwareError as error:
-                    self._warn(dict.fromkeys(self._used(), str(error)))
+                    faults = dict.fromkeys(self._halves.used, str(error)) | self._faults
                     self._forget_devices()
-                    self._play_to_nobody(stopping)
+                    self._report(faults)  # last: who waits for us may be less patient before it
+                    self._play_to_nobody(wanted)
         finally:
             self._close()
 
@@ -96,16 +113,21 @@ class Duplex:
         """It takes a moment, in which the chime is not to wait. Nobody is there to hear an echo."""
         self._canceller = EchoCanceller()
 
+    def _list_devices(self) -> Devices:
+        """PortAudio's list of devices, made anew if a card came or went since."""
+        if self._cards_now() != self._cards_then:
+            self._forget_devices()
+        if self._devices is None:
+            self._cards_then = self._cards_now()
+            self._devices = Devices(self._load())
+        return self._devices
+
     def _open(self) -> None:
         """Opens what is missing."""
         try:
-            if self._devices is None:
-                self._cards_then = self._cards_now()
-                self._devices = Devices(self._load())
-            self._warn(self._open_halves(self._devices))
+            self._faults = self._open_halves(self._list_devices())
         except Exception as error:
-            log.debug("where PortAudio failed", exc_info=True)
-            self._warn(dict.fromkeys(self._used(), f"cannot be used ({error})"))
+            self._faults = dict.fromkeys(self._halves.used, f"cannot be used ({error})")
 
     def _open_halves(self, devices: Devices) -> dict[str, str]:
         faults = {}
@@ -124,35 +146,22 @@ class Duplex:
                 faults["speaker"] = str(error)
         return faults
 
-    def _warn(self, faults: dict[str, str]) -> None:
-        """Says in one line what is wrong, unless it was said."""
-        if set(faults) - self._told:
-            what = "; ".join(f"the {half} {fault}" for half, fault in faults.items())
-            log.warning("%s; see that it is plugged in and free, or set `device`; retrying", what)
-            self._told |= set(faults)
-
-    def _tell_what_is_back(self) -> None:
-        works = {"microphone": self._input, "speaker": self._output}
-        back = {half for half in self._told if works[half] is not None}
-        if back:
-            log.info("the %s works again", " and the ".join(sorted(back)))
-            self._told -= back
-
-    def _move(self, stopping: threading.Event) -> None:
-        """Moves blocks until `stopping`, or until it is time to look for a half that is missing.
+    def _move(self, wanted: Callable[[], bool]) -> None:
+        """Moves blocks while wanted, or until it is time to look for a half that is missing.
 
         Raises:
             HardwareError: the card failed, or there is none.
         """
         if self._input is None and self._output is None:
             raise HardwareError("is missing")
-        self._move_block(self._input, self._output)
-        self._tell_what_is_back()
-        look_at = time.monotonic() + RETRY_S if self._told else float("inf")
-        while not stopping.is_set() and time.monotonic() < look_at:
+        look_at = time.monotonic() + RETRY_S if self._faults else float("inf")
+        steady = 0
+        while wanted() and (steady < STEADY_BLOCKS or time.monotonic() < look_at):
             self._move_block(self._input, self._output)
-        if self._cards_now() != self._cards_then:
-            self._forget_devices()
+            if self._input is None or self._input.started:
+                steady += 1
+            if steady == STEADY_BLOCKS:
+                self._report(self._faults)
 
     def _move_block(self, source: Input | None, sink: Output | None) -> None:
         # Sound servers deliver several blocks at once; taken at once, they would leave no time to
@@ -167,8 +176,7 @@ class Duplex:
         played = self._next_block()
         if sink is not None:
             sink.write(played)
-        if heard is not None:
-            self._deliver(self._clean(heard, played))
+        self._deliver(b"" if heard is None else self._clean(heard, played))
 
     def _next_block(self) -> bytes:
         block = self._playout.next()
@@ -185,20 +193,18 @@ class Duplex:
             heard = self._canceller.clean(heard, played)
         return amplify(heard, microphone.gain_db)
 
-    def _play_to_nobody(self, stopping: threading.Event) -> None:
+    def _play_to_nobody(self, wanted: Callable[[], bool]) -> None:
         """Waits RETRY_S. Sounds go on meanwhile, so that a card that returns plays no old ones."""
         until = time.monotonic() + RETRY_S
-        while time.monotonic() < until and not stopping.wait(BLOCK_S):
+        while time.monotonic() < until and wanted():
+            time.sleep(BLOCK_S)
             self._playout.next()
-
-    def _used(self) -> list[str]:
-        halves = {"microphone": self._halves.microphone, "speaker": self._halves.speaker}
-        return [name for name, half in halves.items() if half is not None]
+            self._deliver(b"")
 
     def _cards_now(self) -> bytes:
         """ALSA's list of cards, cheaper to look at than PortAudio's."""
         try:
-            return self._cards.read_bytes()
+            return CARDS.read_bytes()
         except OSError:
             return b""
 

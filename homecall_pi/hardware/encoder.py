@@ -26,10 +26,12 @@ class SoftwareEncoder:
         self._count = 0
         self._fps = fps
         self._context = _context(width, height, fps)
-        self._context.bit_rate = bitrate_bps
-        # x264 takes another bitrate later on only if it started with a bound on its buffer.
+        # x264 follows another bitrate later on only if it opened with the most that it may spend.
         bound_bps = max(bitrate_bps, max_bitrate_bps)
+        self._context.bit_rate = bound_bps
         self._context.options |= {"maxrate": str(bound_bps), "bufsize": str(bound_bps // 2)}
+        self._context.open()
+        self._context.bit_rate = bitrate_bps
 
     def encode(self, frame: av.VideoFrame, *, key_frame: bool = False) -> tuple[bytes, bool]:
         """The picture as one access unit, and whether it is a key frame; the first always is."""

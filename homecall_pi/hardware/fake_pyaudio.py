@@ -2,8 +2,9 @@
 
 A `Machine` stands for the module `pyaudio`. It behaves as PortAudio over ALSA does where that
 matters: blocks come and go in real time; the list of devices is made with the first `PyAudio()` and
-stays the same, whatever is plugged in, until the last one is terminated; a card that is unplugged
-makes its streams raise, and one that hangs just delivers nothing.
+stays the same, whatever is plugged in, until the last one is terminated; the streams of a card that
+is unplugged fail, where available frames are asked for by a negative number; a card that is silent
+delivers nothing, and one that hangs does not even answer.
 """
 
 from __future__ import annotations
@@ -27,7 +28,10 @@ class Card:
         self.info = {"name": name, "maxInputChannels": inputs, "maxOutputChannels": outputs}
         self.plugged = True
         self.busy = False
-        self.hanging = False
+        self.silent = False
+        self.answers = threading.Event()
+        """Cleared, whatever is called never returns, until the end of the test."""
+        self.answers.set()
         self.said: deque[bytes] = deque()
         """Blocks that the microphone will hear, before silence."""
         self.played: list[bytes] = []
@@ -126,20 +130,21 @@ class _Stream:
         self._open = True
 
     def _elapsed(self) -> int:
+        self._card.answers.wait()
         if not self._open:
             raise OSError(_STREAM_CLOSED, "Stream closed")
-        if not self._card.plugged:
-            raise OSError(_UNANTICIPATED_HOST_ERROR, "Unanticipated host error")
         return int((time.monotonic() - self._began) * self._rate)
 
     def get_read_available(self) -> int:
         elapsed = self._elapsed()
+        if not self._card.plugged:
+            return _UNANTICIPATED_HOST_ERROR
         # What is not fetched in time is lost.
         self._done = max(self._done, elapsed - int(self._BUFFER_S * self._rate))
-        return 0 if self._card.hanging else elapsed - self._done
+        return 0 if self._card.silent else elapsed - self._done
 
     def read(self, num_frames: int, *, exception_on_overflow: bool) -> bytes:
-        while self.get_read_available() < num_frames:
+        while self._check(self.get_read_available()) < num_frames:
             time.sleep(0.001)
         self._done += num_frames
         silence = bytes(2 * num_frames)
@@ -147,15 +152,23 @@ class _Stream:
 
     def get_write_available(self) -> int:
         elapsed = self._elapsed()
+        if not self._card.plugged:
+            return _UNANTICIPATED_HOST_ERROR
         self._done = max(self._done, elapsed)  # it ran dry
         waiting = self._done - elapsed
-        return 0 if self._card.hanging else int(self._BUFFER_S * self._rate) - waiting
+        return 0 if self._card.silent else int(self._BUFFER_S * self._rate) - waiting
 
     def write(self, frames: bytes, *, exception_on_underflow: bool) -> None:
-        while self.get_write_available() < len(frames) // 2:
+        while self._check(self.get_write_available()) < len(frames) // 2:
             time.sleep(0.001)
         self._done += len(frames) // 2
         self._card.played.append(frames)
 
+    def _check(self, frames: int) -> int:
+        if frames < 0:
+            raise OSError(frames, "Unanticipated host error")
+        return frames
+
     def close(self) -> None:
+        self._card.answers.wait()
         self._open = False

@@ -19,6 +19,7 @@ from ..config import PanelConfig
 from ..core.button import Rules
 from ..core.call import Show
 from ..core.ports import DoorRelease
+from ..core.progress import Progress
 from ..errors import HardwareError
 from . import relay
 from .gpio_parts import (
@@ -41,6 +42,11 @@ RETRY_S = 10.0
 RESTART_S = 0.5
 """The same for a program that died: sooner, since a pin that nobody holds may still be driven."""
 
+LOOK_S = 10.0
+"""Seconds after which the thread shows that it goes on, with nothing else to do."""
+HANG_S = 30.0
+"""Seconds after which it has hung: longer than it takes to import the libraries on a small Pi."""
+
 
 class _ReleaseDoor:
     """The wish to let the visitor in."""
@@ -57,11 +63,12 @@ class GpioPanel:
         self._config = config
         self._wiring: _Wiring | None = None
         self._mailbox: Mailbox[None] | None = None
+        self.progress = Progress("panel", HANG_S)
 
     def start(self, on_press: Callable[[], None]) -> None:
         """Reports presses from now on."""
         mailbox = self._mailbox = Mailbox(lambda _: on_press(), capacity=4)
-        self._wiring = _Wiring(self._config, lambda: mailbox.post(None))
+        self._wiring = _Wiring(self._config, lambda: mailbox.post(None), self.progress)
         threading.Thread(target=self._wiring.run, name="panel", daemon=True).start()
 
     def show(self, show: Show) -> None:
@@ -90,10 +97,13 @@ class GpioPanel:
 class _Wiring:
     """The parts and the loop of the thread that owns them."""
 
-    def __init__(self, config: PanelConfig, on_press: Callable[[], None]) -> None:
+    def __init__(
+        self, config: PanelConfig, on_press: Callable[[], None], progress: Progress
+    ) -> None:
         # A SimpleQueue's `put` neither waits nor minds being called from within itself.
         self.inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._on_press = on_press
+        self._progress = progress
         put = self.inbox.put
         rules = Rules(config.debounce_s, config.gap_s, config.stuck_s)
         self._button = PushButton(config.button_pin, config.button_pull, rules, put, self._press)
@@ -110,12 +120,14 @@ class _Wiring:
         """Owns the parts until None comes."""
         try:
             while True:
+                self._progress.move(time.monotonic())
                 due = self._tick(time.monotonic())
                 try:
                     message = self.inbox.get(timeout=_wait_s(due))
                 except queue.Empty:
                     continue
                 if message is None:
+                    self._progress.rest()
                     return
                 self._take(message)
         finally:
@@ -208,6 +220,6 @@ class _Slot:
         return math.inf
 
 
-def _wait_s(due: float) -> float | None:
-    """Seconds from now to `due`; None is for ever."""
-    return None if due == math.inf else max(0.0, due - time.monotonic())
+def _wait_s(due: float) -> float:
+    """Seconds from now to `due`, or to a look that nothing calls for."""
+    return min(LOOK_S, max(0.0, due - time.monotonic()))

@@ -12,7 +12,7 @@ import ctypes
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
@@ -22,7 +22,7 @@ POLL_S = 0.003
 """Seconds between two looks whether a block is there. Waiting inside PortAudio could not be ended,
 and some cards that are unplugged, or wedged, deliver nothing for ever without an error."""
 START_S = 2.5
-"""Seconds that a microphone may take to its first sample; a sound server that slept takes two."""
+"""Seconds that a card may take to its first sample; a sound server that slept takes two."""
 STALL_S = 1.0
 """Seconds without a sample after which a card has failed."""
 MAX_BLOCKS_WAITING = 3
@@ -118,8 +118,7 @@ class Input:
             HardwareError: the card is gone or delivers nothing.
         """
         if not self._started:
-            with _faults():
-                self._started = self._stream.get_read_available() >= BLOCK_SAMPLES
+            self._started = _ask(self._stream.get_read_available) >= BLOCK_SAMPLES
             if not self._started and time.monotonic() > self._patience:
                 raise HardwareError("does not work")
         return self._started
@@ -130,9 +129,11 @@ class Input:
         Raises:
             HardwareError: the card is gone or delivers nothing.
         """
-        with _faults():
-            _wait_for_a_block(self._stream.get_read_available)
+        _wait_for_a_block(self._stream.get_read_available, time.monotonic() + STALL_S)
+        try:
             return bytes(self._stream.read(BLOCK_SAMPLES, exception_on_overflow=False))
+        except OSError as error:
+            raise HardwareError(f"is gone ({error})") from None
 
     def close(self) -> None:
         """Closes it, whatever has become of the card."""
@@ -150,6 +151,7 @@ class Output:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._waiting: deque[bytes] = deque(maxlen=MAX_BLOCKS_WAITING)
+        self._patience = time.monotonic() + START_S
 
     def wait(self) -> None:
         """Returns when there is room for a block: the pace, where no microphone gives one.
@@ -157,8 +159,8 @@ class Output:
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        with _faults():
-            _wait_for_a_block(self._stream.get_write_available)
+        patience = max(self._patience, time.monotonic() + STALL_S)
+        _wait_for_a_block(self._stream.get_write_available, patience)
 
     def write(self, block: bytes) -> None:
         """Hands over a block; of too many that wait for room, the oldest is dropped.
@@ -167,34 +169,42 @@ class Output:
             HardwareError: the card is gone.
         """
         self._waiting.append(block)
-        with _faults():
-            room = self._stream.get_write_available()
+        room = _ask(self._stream.get_write_available)
+        try:
             while self._waiting and room >= BLOCK_SAMPLES:
                 # Told of an underflow by an exception, PyAudio would close the stream.
                 self._stream.write(self._waiting.popleft(), exception_on_underflow=False)
                 room -= BLOCK_SAMPLES
+        except OSError as error:
+            raise HardwareError(f"is gone ({error})") from None
 
     def close(self) -> None:
         """Closes it, whatever has become of the card."""
         _close(self._stream)
 
 
-@contextlib.contextmanager
-def _faults() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise HardwareError(f"is gone ({error})") from None
-
-
-def _wait_for_a_block(available: Callable[[], int]) -> None:
-    """Waits until a block is available.
+def _ask(available: Callable[[], int]) -> int:
+    """Frames that are available. PyAudio hands PortAudio's errors over as negative numbers.
 
     Raises:
-        HardwareError: none comes.
+        HardwareError: the card is gone.
     """
-    patience = time.monotonic() + STALL_S
-    while available() < BLOCK_SAMPLES:
+    try:
+        frames = available()
+    except OSError as error:
+        raise HardwareError(f"is gone ({error})") from None
+    if frames < 0:
+        raise HardwareError(f"is gone (PortAudio's error {frames})")
+    return frames
+
+
+def _wait_for_a_block(available: Callable[[], int], patience: float) -> None:
+    """Waits until a block is available, or the time `patience`.
+
+    Raises:
+        HardwareError: none comes, or the card is gone.
+    """
+    while _ask(available) < BLOCK_SAMPLES:
         if time.monotonic() > patience:
             raise HardwareError("does not work")
         time.sleep(POLL_S)

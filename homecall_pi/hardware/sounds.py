@@ -47,6 +47,7 @@ class SoundingPanel:
     def start(self, on_press: Callable[[], None]) -> None:
         """Reports presses from now on."""
         threading.Thread(target=self._make, name="sounds", daemon=True).start()
+        self._speaker.sound(b"")  # a sound card takes a moment to be ready for the first one
         self._panel.start(on_press)
 
     def _make(self) -> None:

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from ..core.ports import VIDEO_CLOCK_HZ, AccessUnit
+from ..core.progress import Progress
 from ..errors import HardwareError
 from .card import FPS as CARD_FPS
 from .card import Card
@@ -69,12 +70,14 @@ class Session:
         size: tuple[int, int],
         patience: Patience,
         device: threading.Lock,
+        progress: Progress,
     ) -> None:
         self._open_source = open_source
         self._post = post
         self._size = size
         self._patience = patience
         self._device = device
+        self._progress = progress
         self._wake = threading.Event()
         self._stopping = False
         self._key_frame_wanted = False
@@ -117,7 +120,9 @@ class Session:
         return min(patience.retry_s, 1 / CARD_FPS) if self._fault else patience.stall_s / 4
 
     def _try(self) -> _Attempt:
-        return _Attempt(self._open_source(), self._device, self._from_camera, self._wake)
+        return _Attempt(
+            self._open_source(), self._device, self._progress, self._from_camera, self._wake
+        )
 
     def _look_after(self, attempt: _Attempt) -> _Attempt:
         """The attempt to go on with: another one when this has failed and some time is over."""
@@ -166,6 +171,7 @@ class _Attempt:
         self,
         source: Source,
         device: threading.Lock,
+        progress: Progress,
         deliver: Callable[[_Attempt, bytes, bool, int], None],
         wake: threading.Event,
     ) -> None:
@@ -176,6 +182,7 @@ class _Attempt:
         self.began_s = time.monotonic()
         self._source = source
         self._device = device
+        self._progress = progress
         self._deliver = deliver
         self._wake = wake
         self._error = ""
@@ -211,8 +218,10 @@ class _Attempt:
             if self.stopping.is_set():
                 return self._end("")
         try:
+            self._progress.move(time.monotonic())
             reason = self._film()
         finally:
+            self._progress.rest()
             self._device.release()
         return self._end(reason)
 
@@ -237,6 +246,7 @@ class _Attempt:
     def _take(self, data: bytes, key_frame: bool, pts: int) -> None:
         """One access unit, the first a key frame; the camera's clock becomes the host's."""
         self._last_s = time.monotonic()
+        self._progress.move(self._last_s)
         if self._offset is None:
             if not key_frame:
                 return

@@ -9,6 +9,7 @@ import os
 import random
 import secrets
 import ssl
+import time
 from collections.abc import Callable
 from typing import TypeAlias
 
@@ -21,6 +22,7 @@ from ..core.call import (
     CandidateReceived,
     Event,
     LineDown,
+    LineProven,
     LineUp,
 )
 from ..core.messages import (
@@ -34,13 +36,16 @@ from ..core.messages import (
     decode,
     encode,
 )
+from ..core.progress import Progress
 from .promises import HEADER, REPLACED, REPLACES_OFFERS
 
 log = logging.getLogger(__name__)
 
-OPEN_S = 10.0
+OPEN_S = 5.0
 """Seconds that connecting may take."""
-PING_S = 10.0
+CHECK_S = 2.0
+"""Seconds that the server may take to answer when asked whether the line is good."""
+PING_S = 5.0
 """Seconds between pings, and seconds that the answer to one may take."""
 REJOIN_S = 20.0
 """Seconds of silence after which the device joins again: some servers forget a participant when
@@ -55,6 +60,8 @@ SWEEP_S = 3.0
 """Seconds that emptying a server's queue may take, while later messages wait."""
 SILENCE_S = 0.25
 """Seconds without a message after which a server's queue is taken to be empty."""
+HANG_S = 90.0
+"""Longer than anything above may take, one after the other, with the wait before connecting."""
 MAX_FRAME_BYTES = 1024 * 1024
 """Largest frame accepted from a server; a larger one costs the line."""
 MAX_WAITING = 64
@@ -77,16 +84,28 @@ class Line:
         self._emit = emit
         self._outbox: _Outbox | None = None
         self._connection: ClientConnection | None = None
+        self._checking: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
         self._told: set[str] = set()
+        self.progress = Progress("line to the signaling server", HANG_S)
 
     async def run(self) -> None:
         """Connects, serves, and connects again."""
         waits = backoff.delays(random.uniform)
         while True:
+            self.progress.move(time.monotonic())
             if await self._serve_once():
                 waits = backoff.delays(random.uniform)
                 self._told.clear()
-            await asyncio.sleep(next(waits))
+            self._woken.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next(waits)):
+                    await self._woken.wait()
+
+    def wake(self) -> None:
+        """The network may have changed: a line may be dead, and another may be had at once."""
+        self._woken.set()
+        self.check()
 
     def send(self, message: Message) -> None:
         """Sends `message`, or drops it when the line is down: the call knows, and sends again."""
@@ -109,6 +128,21 @@ class Line:
         """
         self._put(None)
 
+    def check(self) -> None:
+        """Emits `LineProven` if the server answers now, else drops the line to make another."""
+        if self._connection is not None and self._checking is None:
+            self._checking = asyncio.create_task(self._check(self._connection))
+
+    async def _check(self, connection: ClientConnection) -> None:
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await (await connection.ping())
+            self._emit(LineProven())
+        except (TimeoutError, ConnectionClosed):
+            connection.transport.abort()
+        finally:
+            self._checking = None
+
     async def flush(self) -> None:
         """Waits for the last messages to leave."""
         if self._outbox is not None:
@@ -121,7 +155,9 @@ class Line:
         try:
             connection = await self._dial()
         except (OSError, WebSocketException, EOFError, ValueError, ImportError) as error:
-            self._warn_once(f"the signaling server is not reached: {_cause(error)}; trying again")
+            self._warn_once(
+                f"the signaling server is not reached: {_cause(error)}; trying again", "line-down"
+            )
             return False
         since = asyncio.get_running_loop().time()
         try:
@@ -147,7 +183,7 @@ class Line:
         outbox: _Outbox = asyncio.Queue(MAX_WAITING)
         self._connection, self._outbox = connection, outbox
         writer = asyncio.create_task(self._write(connection, outbox))
-        self._once(logging.INFO, "line to the signaling server is up")
+        self._once(logging.INFO, "line up: the signaling server is reached", "line-up")
         self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
         try:
             async for frame in connection:
@@ -159,11 +195,12 @@ class Line:
             writer.cancel()
             self._connection = self._outbox = None
             self._emit(LineDown())
-        self._warn_once(_farewell(connection.close_code))
+        self._warn_once(_farewell(connection.close_code), "line-down")
 
     async def _write(self, connection: ClientConnection, outbox: _Outbox) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
+                self.progress.move(time.monotonic())
                 try:
                     async with asyncio.timeout(REJOIN_S):
                         message = await outbox.get()
@@ -195,21 +232,21 @@ class Line:
             self._warn_once(f"the server sent what is no message: {error}")
             return
         match message:
-            case Answer(sdp=sdp):
-                self._emit(AnswerReceived(sdp))
+            case Answer(sender=sender, sdp=sdp):
+                self._emit(AnswerReceived(sdp, sender))
             case Candidate(candidate=candidate):
                 self._emit(CandidateReceived(candidate))
             case Error(message=text):
                 self._warn_once(f"the server says: {text[:200]}")
 
-    def _warn_once(self, text: str) -> None:
-        self._once(logging.WARNING, text)
+    def _warn_once(self, text: str, event: str = "line-trouble") -> None:
+        self._once(logging.WARNING, text, event)
 
-    def _once(self, level: int, text: str) -> None:
+    def _once(self, level: int, text: str, event: str) -> None:
         """Logs each text once until a line has held."""
         if text not in self._told and len(self._told) < MAX_WAITING:
             self._told.add(text)
-            log.log(level, "%s", text)
+            log.log(level, "%s", text, extra={"EVENT": event})
 
 
 async def _until_silent(connection: ClientConnection) -> None:
@@ -225,7 +262,7 @@ def _farewell(code: int | None) -> str:
             "another participant has joined the room under this door's name; "
             "give it or the door another name"
         )
-    return f"line to the signaling server is lost ({code})"
+    return f"line down: the signaling server is lost ({code})"
 
 
 def _cause(error: Exception) -> str:

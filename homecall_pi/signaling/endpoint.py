@@ -15,8 +15,10 @@ from typing import Final, NoReturn
 
 from homecall_pi.errors import OperatorError
 
-BACKLOG: Final = 100
+BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
+_BOTH: Final = {"localhost": ("127.0.0.1", "::1"), "::": ("0.0.0.0", "::")}  # noqa: S104
+"""Hosts that are more than one address: of IPv4, and of IPv6."""
 SEND_BUFFER_BYTES: Final = 64 * 1024
 """What the kernel keeps for a reader, instead of megabytes; the server counts what is beyond."""
 
@@ -39,7 +41,7 @@ def check_exposure(host: str, *, tls: bool, behind_proxy: bool) -> None:
     """
     if not (tls or behind_proxy or is_loopback(host)):
         raise OperatorError(
-            f"The server would listen on {host or 'all addresses'} without TLS, and browsers give "
+            f"The server would listen on {host} without TLS, and browsers give "
             "no camera and microphone to such a page. Set tls_cert and tls_key to a certificate "
             "and its key; or set behind_proxy if a reverse proxy does the TLS; or set host to "
             "localhost to try it on this machine only."
@@ -50,7 +52,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
     """Listening sockets on all addresses of the host, all with the same port.
 
     Port 0 takes a free one. "localhost" is 127.0.0.1 and, where there is IPv6, ::1 as well, for
-    browsers try both; an empty host is every address of the machine.
+    browsers try both; "::" is every address of the machine, those of IPv4 as well.
 
     Raises:
         OperatorError: the port is taken or not permitted, or the host is not this machine.
@@ -72,8 +74,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _addresses(host: str) -> list[tuple[socket.AddressFamily, str]]:
-    if host in ("", "localhost"):
-        pair = ("127.0.0.1", "::1") if host else ("0.0.0.0", "::")  # noqa: S104
+    pair = _BOTH.get(host)
+    if pair is not None:
         return list(zip((socket.AF_INET, socket.AF_INET6), pair, strict=True))
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
@@ -103,7 +105,7 @@ def _cure(error: OSError, host: str, port: int) -> str:
             "the service AmbientCapabilities=CAP_NET_BIND_SERVICE."
         )
     return (
-        f"Cannot listen on {host or 'all addresses'}, port {port}: {error.strerror}. "
+        f"Cannot listen on {host}, port {port}: {error.strerror}. "
         "Set host to localhost or to an address of this machine (`ip address` shows them)."
     )
 

@@ -7,22 +7,30 @@ import logging
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection, broadcast
-from websockets.protocol import State
+from websockets.frames import Frame
+from websockets.protocol import Event, State
 
-from homecall_pi.core.limits import TokenBucket
+from homecall_pi.core.limits import Allowance, TokenBucket
+
+from .lines import Lines
 
 log = logging.getLogger(__name__)
 
-MAX_LINES: Final = 512
-"""Connections at a time, those in their handshake included."""
 MAX_OUTBOX_BYTES: Final = 256 * 1024
 """What may wait for a reader; twice the largest offer with its candidates. To be given to
 websockets as `write_limit`, at which it calls `pause_writing`."""
+MAX_REQUEST_BYTES: Final = 32 * 1024
+"""A whole HTTP request. The library alone would keep a megabyte of headers."""
+SLICE_BYTES: Final = 4096
+"""What is parsed at once. The kernel may hand over 40,000 frames together."""
 BURST_TOKENS: Final = 200.0
 TOKENS_PER_S: Final = 40.0
 BYTES_PER_TOKEN: Final = 4096
-"""A message costs one token, and another for each so many bytes. A page may well send 60
-candidates at once; what goes on like that is a flood."""
+"""A frame costs one token, and another for each so many bytes. A page may well send 60 candidates
+at once; what goes on like that is a flood."""
+LINGER_S: Final = 0.2
+"""For a client to read why it is cut off: when we close on unread data, its kernel drops what it
+has not read itself (RFC 2525, section 2.17)."""
 
 
 class _Gone(asyncio.Transport):
@@ -40,39 +48,91 @@ class _Gone(asyncio.Transport):
 
 
 class Line(ServerConnection):
-    """A WebSocket that neither blocks those who write to it nor holds more than its share.
+    """A WebSocket that neither blocks those who write to it nor takes more than its share.
 
     Args:
-        lines: all connections of the server; the connection enters and leaves the set by itself.
+        lines: all connections of the server; this one leaves them by itself.
     """
 
-    def __init__(self, *args: Any, lines: set[Line], **options: Any) -> None:
+    def __init__(self, *args: Any, lines: Lines, **options: Any) -> None:
         super().__init__(*args, **options)
         self._lines = lines
         self._faults: set[str] = set()
-        self._bucket = TokenBucket(
-            burst=BURST_TOKENS, rate_per_s=TOKENS_PER_S, now=self.loop.time()
-        )
+        self.since = self.loop.time()
+        self._bucket = TokenBucket(burst=BURST_TOKENS, rate_per_s=TOKENS_PER_S, now=self.since)
+        self._allowance: Allowance | None = None
+        self._request_bytes = 0
+        self._deaf = False
         self.peer = "?"
         self.malformed = 0
+        self.joined = False
+        """Whether it has joined a room, or tried to join one that is served here."""
         self.dismissed = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio."""
-        super().connection_made(transport)
-        if self.remote_address is not None:  # it is when the peer has already gone
-            self.peer = "{} port {}".format(*self.remote_address[:2])
-        self._lines.add(self)
-        if len(self._lines) > MAX_LINES:
-            self.cut()
+    def comes_from(self, address: str) -> bool:
+        """Takes the address whose allowance counts; False if that is used up.
+
+        Raises:
+            ValueError: this is no IP address.
+        """
+        now = self.loop.time()
+        allowance = self._lines.allowances.of(address, now)
+        if not allowance.enter(now):
+            self.complain("too many connections from there, see `behind_proxy` if it is a proxy")
+            return False
+        self._allowance = allowance
+        return True
+
+    def may_join(self) -> bool:
+        """Whether the address may join a room now."""
+        return self._allowance is None or self._allowance.arrivals.take(1, self.loop.time())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""
         super().connection_lost(exc)
-        self.transport = _Gone()
-        self._lines.discard(self)
+        self.depart()
         if self.protocol.handshake_exc is not None:
             log.debug("%s: no WebSocket: %s", self.peer, self.protocol.handshake_exc)
+
+    def depart(self) -> None:
+        """Counts no more."""
+        self.transport = _Gone()
+        self._lines.discard(self)
+        if self._allowance is not None:
+            self._allowance.leave()
+            self._allowance = None
+
+    def data_received(self, data: bytes) -> None:
+        """Called by asyncio."""
+        if self.request is None:
+            self._request_bytes += len(data)
+            if self._request_bytes > MAX_REQUEST_BYTES:
+                self.complain("request too large")
+                self.cut()
+        for start in range(0, len(data), SLICE_BYTES):
+            if self._deaf or self.transport.is_closing():
+                return
+            super().data_received(data[start : start + SLICE_BYTES])
+
+    def process_event(self, event: Event) -> None:
+        """Called by websockets with the request, then with each frame.
+
+        Here they are paid for, because the library itself answers pings, and joins fragments.
+        """
+        if isinstance(event, Frame) and not self._affords(len(event.data)):
+            if not self._deaf:
+                self._deaf = True
+                self._lines.on_flood(self)
+                self.transport.pause_reading()
+                self.loop.call_later(LINGER_S, self.cut)
+            return
+        super().process_event(event)
+
+    def _affords(self, size: int) -> bool:
+        tokens, now = 1 + size // BYTES_PER_TOKEN, self.loop.time()
+        return self._bucket.take(tokens, now) and (
+            self._allowance is None or self._allowance.tokens.take(tokens, now)
+        )
 
     def pause_writing(self) -> None:
         """Called by asyncio when `MAX_OUTBOX_BYTES` wait: nobody reads at the other end.
@@ -96,13 +156,9 @@ class Line(ServerConnection):
         if not self.transport.is_closing():
             broadcast([self], frame)
 
-    def within_limits(self, frame: str | bytes) -> bool:
-        """Whether the client may send this much now."""
-        return self._bucket.take(1 + len(frame) // BYTES_PER_TOKEN, self.loop.time())
-
     def complain(self, fault: str, room: str | None = None) -> None:
         """Logs a fault of this client, each kind once, and no more of the room than its start."""
         if fault not in self._faults:
             self._faults.add(fault)
             where = f", room {room[:8]}" if room else ""
-            log.warning("%s%s: %s", self.peer, where, fault)
+            self._lines.warn(f"{self.peer}{where}: {fault}")

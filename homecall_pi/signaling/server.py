@@ -9,9 +9,8 @@ can open the door's camera.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from importlib.resources.abc import Traversable
 from socket import socket
@@ -21,12 +20,14 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
+from websockets.protocol import State
 
-from homecall_pi.core.messages import MAX_MESSAGE_BYTES, BadMessage, Error, decode, encode
+from homecall_pi.core.messages import MAX_MESSAGE_BYTES, BadMessage, Error, Join, decode, encode
 from homecall_pi.core.rooms import Action, Close, FromClient, Ignored, Rooms, Send
 from homecall_pi.errors import OperatorError
-from homecall_pi.signaling.endpoint import Certificate, check_exposure, listen
+from homecall_pi.signaling.endpoint import BACKLOG, Certificate, check_exposure, listen
 from homecall_pi.signaling.line import MAX_OUTBOX_BYTES, Line
+from homecall_pi.signaling.lines import Entrance, Lines
 from homecall_pi.signaling.pages import SIGNAL_PATH, Pages, plain_text
 from homecall_pi.signaling.promises import HEADER, REPLACED, REPLACES_OFFERS
 
@@ -42,6 +43,8 @@ FETCH_TIMEOUT_S: Final = 20.0
 """For a handshake, and for fetching a file of the page over a slow line."""
 CLOSE_TIMEOUT_S: Final = 3.0
 """For a WebSocket's closing handshake; a vanished client keeps its seat for so much longer."""
+MAX_IDLE_S: Final = 120.0
+"""For joining a room. A person may have to type a name first."""
 STOP_GRACE_S: Final = 1.0
 HOUSEKEEPING_S: Final = 30.0
 
@@ -50,13 +53,15 @@ class SignalingServer:
     """One server on one port: `/signal`, the page, `/config.json` and `/healthz`.
 
     Args:
-        host: where to listen; "localhost" is 127.0.0.1 and ::1, empty is everywhere.
+        host: where to listen; "localhost" is 127.0.0.1 and ::1, "::" is every address.
         port: TCP port; 0 takes a free one.
         tls_cert: path of the PEM file with the certificate chain; empty for no TLS.
         tls_key: path of the PEM file with its key; empty if it is in the same file.
-        behind_proxy: a reverse proxy does the TLS, so speaking in the clear is in order.
+        behind_proxy: a reverse proxy does the TLS, so speaking in the clear is in order; and it
+            names the client's address as the last in the header X-Forwarded-For.
         origins: pages from elsewhere that may connect, such as "https://door.example.org".
-        ice_servers: RTCIceServer dictionaries for the page.
+        rooms: the only rooms that are served; empty for whichever is joined.
+        page_config: makes the RTCConfiguration of the page, at each of its requests.
         web: the folder of the page; None for the one in this package.
         ping_interval_s: seconds between pings.
         ping_timeout_s: seconds that a client has to answer one before it is dropped.
@@ -71,7 +76,8 @@ class SignalingServer:
         tls_key: str = "",
         behind_proxy: bool = False,
         origins: Sequence[str] = (),
-        ice_servers: Sequence[Mapping[str, object]] = (),
+        rooms: Collection[str] = (),
+        page_config: Callable[[], Mapping[str, object]] = dict,
         web: Traversable | None = None,
         ping_interval_s: float = 10.0,
         ping_timeout_s: float = 10.0,
@@ -80,12 +86,13 @@ class SignalingServer:
         self._tls_cert, self._tls_key = tls_cert or tls_key, tls_key
         self._behind_proxy = behind_proxy
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
-        self._ice_servers, self._web = ice_servers, web
+        self._page_config, self._web = page_config, web
         self._pages: Pages
         self._ping_interval_s, self._ping_timeout_s = ping_interval_s, ping_timeout_s
         self._certificate: Certificate | None = None
-        self._rooms = Rooms[Line]()
-        self._lines: set[Line] = set()
+        self._rooms = Rooms[Line](rooms)
+        self._lines: Lines
+        self._missed_addresses = False
         self._servers: list[Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -103,13 +110,17 @@ class SignalingServer:
         check_exposure(self._host, tls=bool(self._tls_cert), behind_proxy=self._behind_proxy)
         if self._tls_cert:
             self._certificate = await asyncio.to_thread(Certificate, self._tls_cert, self._tls_key)
-        self._pages = await asyncio.to_thread(Pages, self._ice_servers, self._web)
+        self._pages = await asyncio.to_thread(
+            Pages, self._page_config, self._web, tls=bool(self._tls_cert)
+        )
+        self._lines = Lines(self._flooded)
         for listener in await asyncio.to_thread(listen, self._host, self._port):
             self._port = listener.getsockname()[1]
             self._servers.append(await self._serve(listener))
         self._spawn(self._keep_house())
         scheme = "https" if self._certificate else "http"
-        log.info("serving %s on %s, port %d", scheme, self._host or "all addresses", self._port)
+        started = "started: serving %s on %s, port %d"
+        log.info(started, scheme, self._host, self._port, extra={"EVENT": "started"})
 
     async def stop(self) -> None:
         """Stops listening and closes all connections with 1001, within about a second."""
@@ -121,7 +132,7 @@ class SignalingServer:
         self._servers.clear()
         if closing:
             _, late = await asyncio.wait(closing, timeout=STOP_GRACE_S)
-            for line in tuple(self._lines):
+            for line in self._lines:
                 line.cut()
             if late:
                 await asyncio.wait(late, timeout=STOP_GRACE_S)
@@ -130,13 +141,11 @@ class SignalingServer:
         return await serve(
             self._attend,
             sock=listener,
-            ssl=self._certificate.context if self._certificate else None,
+            backlog=BACKLOG,
             process_request=self._answer,
             process_response=_promise,
             server_header=None,
-            create_connection=cast(
-                type[ServerConnection], functools.partial(Line, lines=self._lines)
-            ),
+            create_connection=cast(type[ServerConnection], self._enter),
             compression=None,
             max_size=MAX_MESSAGE_BYTES,
             max_queue=MAX_INBOX_FRAMES,
@@ -148,6 +157,12 @@ class SignalingServer:
             logger=wire_log,
         )
 
+    def _enter(self, *args: Any, **options: Any) -> Entrance:
+        """What a new connection meets first; the arguments are the line's."""
+        line = Line(*args, lines=self._lines, **options)
+        tls = self._certificate.context if self._certificate else None
+        return Entrance(line, self._lines, tls=tls, behind_proxy=self._behind_proxy)
+
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -156,9 +171,17 @@ class SignalingServer:
     async def _keep_house(self) -> None:
         while True:
             await asyncio.sleep(HOUSEKEEPING_S)
-            self._rooms.expire(asyncio.get_running_loop().time())
+            now = asyncio.get_running_loop().time()
+            self._rooms.expire(now)
+            self._send_away(now)
             if self._certificate is not None:
                 await self._refresh(self._certificate)
+
+    def _send_away(self, now: float) -> None:
+        for line in self._lines:
+            if line.state is State.OPEN and not line.joined and now - line.since > MAX_IDLE_S:
+                line.complain("has joined no room")
+                self._dismiss(line, CloseCode.POLICY_VIOLATION, "joined no room")
 
     async def _refresh(self, certificate: Certificate) -> None:
         try:
@@ -169,6 +192,8 @@ class SignalingServer:
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         """An HTTP response; None where a WebSocket may be opened."""
+        if self._behind_proxy and not self._has_room_for(cast(Line, connection), request):
+            return plain_text(HTTPStatus.TOO_MANY_REQUESTS, "Too many connections.\n")
         if "websocket" not in ",".join(request.headers.get_all("Upgrade")).lower():
             return self._pages.answer(request)
         if request.path.partition("?")[0] != SIGNAL_PATH:
@@ -181,6 +206,23 @@ class SignalingServer:
                 "proxy pass on the Host header.\n",
             )
         return None
+
+    def _has_room_for(self, line: Line, request: Request) -> bool:
+        """Whether the address that the proxy names may have one more connection."""
+        # What stands before the last comma came with the request: anybody can write it.
+        address = ",".join(request.headers.get_all("X-Forwarded-For")).rpartition(",")[2].strip()
+        try:
+            admitted = line.comes_from(address)
+        except ValueError:
+            if not self._missed_addresses:
+                self._missed_addresses = True
+                log.warning(
+                    "a request came without its client's address, so limits by address do not "
+                    "apply to it. Let the proxy add the address to X-Forwarded-For."
+                )
+            return True
+        line.peer = address
+        return admitted
 
     def _admits(self, request: Request) -> bool:
         """Whether the page that asks is ours. Without an origin it is no page (RFC 6455, 10.2)."""
@@ -203,11 +245,12 @@ class SignalingServer:
         finally:
             self._rooms.lost(line)
 
-    def _take(self, line: Line, frame: str | bytes) -> None:
-        if not line.within_limits(frame):
+    def _flooded(self, line: Line) -> None:
+        if not line.dismissed:
             self._object(line, "too many messages")
             self._dismiss(line, CloseCode.POLICY_VIOLATION, "too many messages")
-            return
+
+    def _take(self, line: Line, frame: str | bytes) -> None:
         try:
             message = _from_client(frame)
         except BadMessage as fault:
@@ -216,6 +259,11 @@ class SignalingServer:
             if line.malformed >= MAX_MALFORMED:
                 self._dismiss(line, CloseCode.POLICY_VIOLATION, "too many malformed messages")
             return
+        if isinstance(message, Join):
+            if not line.may_join():
+                self._flooded(line)
+                return
+            line.joined = line.joined or self._rooms.serves(message.room)
         # Browsers always name the origin of a page that opens a WebSocket (RFC 6455, 10.2).
         device = line.request is not None and "Origin" not in line.request.headers
         now = line.loop.time()

@@ -4,11 +4,13 @@ import { Notice, Title, Wake } from "./attention.js";
 import { Connections } from "./connections.js";
 import { pickLanguage, translator } from "./i18n.js";
 import { Intercom } from "./intercom.js";
-import { roomIn, signalUrl } from "./link.js";
+import { keyIn, roomIn, signalUrl } from "./link.js";
 import { Microphone, microphoneUnasked, takeVoice } from "./microphone.js";
 import { Negotiation } from "./negotiation.js";
 import { Peer } from "./peer.js";
+import { Release } from "./release.js";
 import { Ring } from "./ring.js";
+import { Seal } from "./seal.js";
 import { settings } from "./settings.js";
 import { Line } from "./signaling.js";
 import { Speaker } from "./speaker.js";
@@ -18,6 +20,7 @@ const language = pickLanguage(navigator.languages);
 const translate = translator(language);
 const view = new View(translate, language);
 const room = roomIn(location.search);
+const key = keyIn(location.hash);
 
 const connections = new Connections();
 const notice = new Notice();
@@ -33,15 +36,26 @@ const line = new Line(signalUrl(location), room, {
 });
 
 const negotiation = new Negotiation({
-  makePeer: (handlers) => new Peer(connections.take(), handlers),
+  seal: new Seal(key, room),
+  makePeer: async (handlers) => new Peer(await connections.take(), handlers),
   send: (type, fields) => line.send(type, fields),
   handlers: {
-    onOffer: (from) => intercom.happen("offer", { from }),
+    onOffer: (offer) => intercom.offered(offer),
     onUnstable: () => connectionIs("unstable"),
     onStable: () => connectionIs("stable"),
+    onLost: (why) => lost(why),
     onEnded: (reason) => intercom.happen("ended", { reason }),
     onBadOffer: () => view.toast(translate("bad-offer")),
+    onRefused: () => refused(),
+    onProof: (proof) => proven(proof),
+    onDoor: (door) => release.doorIs(door),
   },
+});
+
+const release = new Release({
+  onChange: (state) => releaseIs(state),
+  onAsk: () => negotiation.peer?.say("release"),
+  onFailed: () => view.toast(translate("release-failed"), { isState: true }),
 });
 
 const microphone = new Microphone({
@@ -55,6 +69,7 @@ const intercom = new Intercom({
   negotiation,
   microphone,
   speaker,
+  release,
   ring: new Ring(speaker.context),
   title: new Title(),
   notice,
@@ -71,8 +86,34 @@ function hear(message) {
   else view.toast(`${translate("server-says")} ${text}`);
 }
 
+function proven(proof) {
+  view.showProof(proof);
+  if (proof === "missing") view.toast(translate("unverified"));
+}
+
+function refused() {
+  view.noteRefused(new Date());
+  view.toast(translate("refused"));
+}
+
+function releaseIs(state) {
+  view.showRelease(state);
+  // For those who do not see the button's words change.
+  if (state === "sure" || state === "open") {
+    view.toast(translate(`release-is-${state}`), { isState: true });
+  }
+}
+
+function lost(why) {
+  if (why === "failed" && negotiation.lacksKey) view.toast(translate("link-too-old"));
+  connectionIs("lost");
+}
+
 function connectionIs(event) {
-  view.setUnstable(event === "unstable");
+  const unstable = event !== "stable";
+  view.setUnstable(unstable);
+  // The line may be as dead as the connection, and by it the door comes back.
+  if (unstable) line.wake({ networkChanged: true });
   intercom.happen(event);
 }
 
@@ -117,6 +158,7 @@ view.listen({
   onDecline: () => intercom.happen("decline"),
   onHangUp: () => intercom.happen("hang-up"),
   onMute: mute,
+  onRelease: () => release.touch(),
   onVolume: (share) => (speaker.volume = share),
   onAllowMicrophone: allowMicrophone,
   onAllowNotices: allowNotices,
@@ -128,12 +170,14 @@ addEventListener("online", () => {
 });
 document.addEventListener("visibilitychange", () => document.hidden || line.wake());
 addEventListener("pagehide", () => intercom.vanish());
+// A new link may differ in its key alone, for which browsers do not load the page anew.
+addEventListener("hashchange", () => location.reload());
 // A page restored from the browser's cache has lost its connections.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 view.showMicrophone(microphone.state);
 view.showName(settings.name);
-if (!room) {
+if (!room || key === null) {
   intercom.happen("link-refused");
 } else if (!("RTCPeerConnection" in globalThis)) {
   view.showUnsupported();

@@ -45,20 +45,27 @@ const LINE = {
 const CALL = {
   idle: {
     offer: ["ringing", "show-visitor", "ring", "tell:ringing"],
+    // The door had not heard yet that the call was ended here.
+    "late-offer": ["idle", "part:hung-up"],
   },
   ringing: {
     offer: ["ringing", "show-visitor"],
     answer: ["talking", "hush", "say:answered", "open-microphone", "start-clock", "tell:talking"],
     decline: ["idle", "hush", "part:declined", "rejoin", "tell:declined"],
     ended: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
+    lost: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
   },
   talking: {
     // The door came back with a new connection: the call goes on as it was.
-    offer: ["talking", "show-visitor", "carry-microphone", "say:answered", "tell:resumed"],
-    "hang-up": ["idle", "close-microphone", "part:hung-up", "rejoin", "tell:hung-up"],
-    ended: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
+    offer: ["talking", "await:nobody", "show-visitor", "carry-microphone", "say:answered",
+      "tell:resumed"],
+    "hang-up": ["idle", "await:nobody", "close-microphone", "part:hung-up", "rejoin",
+      "tell:hung-up"],
+    ended: ["idle", "await:nobody", "close-microphone", "part", "rejoin", "tell-reason"],
     unstable: ["talking", "tell:reconnecting"],
-    stable: ["talking"],
+    stable: ["talking", "tell:resumed"],
+    lost: ["talking", "await:door", "tell:reconnecting"],
+    "given-up": ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
   },
 };
 

@@ -4,24 +4,36 @@ const CONFIG_URL = "config.json";
 // Addresses change and TURN passwords run out; a connection that waited too long is made anew.
 const RENEW_MS = 4 * 60_000;
 const RENEW_AFTER_CALL_MS = 2_000;
+// A page that was just opened does not know yet which servers there are, and whether its address
+// may be told: a ring waits for that, but not for long.
+const UNKNOWN_LIMIT_MS = 1_000;
 
 export class Connections {
-  #iceServers = [];
+  #configuration = {};
+  #becomeKnown;
+  #known = new Promise((resolve) => (this.#becomeKnown = resolve));
   #warm = null;
   #timer = 0;
 
-  /** Reads the ICE servers and keeps one connection ready. A ring never waits for this. */
+  constructor() {
+    setTimeout(this.#becomeKnown, UNKNOWN_LIMIT_MS);
+  }
+
+  /** Reads the configuration and keeps one connection ready. */
   async renew() {
     this.#schedule(RENEW_MS);
     this.#prepare();
-    const iceServers = await fetchIceServers();
-    if (!iceServers || JSON.stringify(iceServers) === JSON.stringify(this.#iceServers)) return;
-    this.#iceServers = iceServers;
-    this.#prepare();
+    const configuration = await fetchConfiguration();
+    if (configuration && !isSame(configuration, this.#configuration)) {
+      this.#configuration = configuration;
+      this.#prepare();
+    }
+    this.#becomeKnown();
   }
 
   /** A connection that has not been used. */
-  take() {
+  async take() {
+    await this.#known;
     const connection = this.#warm ?? this.#make();
     this.#warm = null;
     this.#schedule(RENEW_AFTER_CALL_MS);
@@ -34,10 +46,11 @@ export class Connections {
   }
 
   #make() {
+    const { iceServers, iceTransportPolicy } = this.#configuration;
     // A pool of one: addresses are gathered before the ring too.
-    const options = { iceCandidatePoolSize: 1 };
+    const options = { iceCandidatePoolSize: 1, iceTransportPolicy };
     try {
-      return new RTCPeerConnection({ ...options, iceServers: this.#iceServers });
+      return new RTCPeerConnection({ ...options, iceServers });
     } catch {
       // One malformed address in the server's list must not cost the ring.
       return new RTCPeerConnection(options);
@@ -50,12 +63,20 @@ export class Connections {
   }
 }
 
-async function fetchIceServers() {
+/** What we heed of an RTCConfiguration; null if there is none. */
+async function fetchConfiguration() {
   try {
     const response = await fetch(CONFIG_URL, { cache: "no-store" });
-    const { iceServers } = await response.json();
-    return Array.isArray(iceServers) ? iceServers : null;
+    const { iceServers, iceTransportPolicy } = await response.json();
+    return {
+      iceServers: Array.isArray(iceServers) ? iceServers : [],
+      iceTransportPolicy: iceTransportPolicy === "relay" ? "relay" : "all",
+    };
   } catch {
     return null;
   }
+}
+
+function isSame(one, other) {
+  return JSON.stringify(one) === JSON.stringify(other);
 }

@@ -12,16 +12,20 @@ export class Control {
   #opened;
   #closed;
 
-  /** `onEnded(reason)` is called once, when the other side ends the call or the channel breaks. */
-  constructor(connection, onEnded) {
+  /**
+   * `handlers`: onEnded(reason) when the other side ends the call; onLost() when that breaks;
+   * onDoor(release) when the door tells what its release does.
+   */
+  constructor(connection, { onEnded, onLost, onDoor }) {
     this.#channel = connection.createDataChannel("homecall", { negotiated: true, id: 0 });
     this.#opened = happening(this.#channel, "open");
     this.#closed = happening(this.#channel, "close");
     this.#channel.addEventListener("open", () => this.#flush());
-    this.#channel.addEventListener("close", () => onEnded("lost"), { once: true });
+    this.#channel.addEventListener("close", onLost, { once: true });
     this.#channel.addEventListener("message", ({ data }) => {
-      const reason = reasonIn(data);
-      if (reason) onEnded(reason);
+      const message = parse(data);
+      if (message?.type === "ended") onEnded(String(message.reason));
+      else if (message?.type === "door") onDoor(String(message.release));
     });
   }
 
@@ -43,10 +47,9 @@ export class Control {
   }
 }
 
-function reasonIn(data) {
+function parse(data) {
   try {
-    const message = JSON.parse(data);
-    return message?.type === "ended" ? String(message.reason) : null;
+    return JSON.parse(data);
   } catch {
     return null;
   }

@@ -6,16 +6,19 @@ import { INITIAL, shown, step } from "./call.js";
 const RETRY_JOIN_MS = 4_000;
 // A server that refuses a join does so at once; no word for this long means that it took it.
 const ADMITTED_AFTER_MS = 1_500;
+// The door tries as long to come back in a call.
+const RESUME_MS = 60_000;
 const REASONS = new Set(["hung-up", "no-answer", "too-long", "failed", "declined"]);
 
 export class Intercom {
   #state = INITIAL;
   #parts;
-  #timers = { retry: 0, admitted: 0 };
+  #timers = { retry: 0, admitted: 0, resume: 0 };
+  #hungUpAt = -RESUME_MS;
 
   /**
-   * `parts`: line, negotiation, microphone, speaker, ring, title, notice, wake, view, settings
-   * (name), translate.
+   * `parts`: line, negotiation, microphone, speaker, release, ring, title, notice, wake, view,
+   * settings (name), translate.
    */
   constructor(parts) {
     this.#parts = parts;
@@ -29,6 +32,12 @@ export class Intercom {
     this.#parts.view.show(shown(state), { up: this.#parts.line.isUp });
     this.#parts.wake.wanted = state.call !== "idle";
     for (const action of actions) this.#perform(action, { ...detail, before });
+  }
+
+  /** An offer arrived; one that `resumes` belongs to a call that was, perhaps, ended here. */
+  offered({ from, resumes }) {
+    const late = resumes && performance.now() - this.#hungUpAt < RESUME_MS;
+    this.happen(late && this.#state.call === "idle" ? "late-offer" : "offer", { from });
   }
 
   /** The page goes away: say the last word while there is time. */
@@ -53,6 +62,7 @@ export class Intercom {
     hush: () => this.#hush(),
     say: (word) => this.#parts.negotiation.peer?.say(word),
     part: (word) => this.#part(word),
+    await: (whom) => this.#await(whom),
     "open-microphone": () => this.#parts.microphone.open(),
     "close-microphone": () => this.#parts.microphone.close(),
     "carry-microphone": () => this.#parts.negotiation.peer.speak(this.#parts.microphone.track),
@@ -87,8 +97,9 @@ export class Intercom {
   }
 
   #showVisitor(from) {
-    const { view, speaker, negotiation } = this.#parts;
+    const { view, speaker, negotiation, release } = this.#parts;
     const { picture, sound } = negotiation.peer.media;
+    release.forget();
     view.showVisitor(from, picture);
     if (sound) speaker.play(new MediaStream([sound]));
   }
@@ -98,7 +109,7 @@ export class Intercom {
     ring.start();
     title.flash(translate("title-ringing"));
     notice.show(translate("ringing"));
-    view.clearMissed();
+    view.clearNotes();
   }
 
   #hush() {
@@ -108,10 +119,18 @@ export class Intercom {
     notice.clear();
   }
 
+  #await(whom) {
+    clearTimeout(this.#timers.resume);
+    if (whom === "nobody") return;
+    this.#timers.resume = setTimeout(() => this.happen("given-up"), RESUME_MS);
+  }
+
   #part(word) {
-    const { negotiation, speaker, view } = this.#parts;
+    const { negotiation, speaker, release, view } = this.#parts;
+    if (word === "hung-up") this.#hungUpAt = performance.now();
     negotiation.part(word);
     speaker.stop();
+    release.forget();
     view.hideVisitor();
   }
 

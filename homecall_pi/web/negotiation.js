@@ -1,22 +1,30 @@
 // The messages of a call, in order, and the one peer they belong to. The newest offer wins.
 
+import { resumes } from "./sdp.js";
+
 // More early candidates than this belong to no call of ours.
 const EARLY_LIMIT = 64;
 
 export class Negotiation {
+  #seal;
   #makePeer;
   #send;
   #handlers;
   #peer = null;
+  #proof = "none";
   #newestOffer = 0;
   #early = [];
   #tail = Promise.resolve();
 
   /**
-   * `makePeer(handlers)` gives an unused Peer; `send(type, fields)` reaches the other side.
-   * `handlers`: onOffer(from), onUnstable(), onStable(), onEnded(reason), onBadOffer().
+   * `seal` is the link's; `makePeer(handlers)` promises an unused Peer; `send(type, fields)` reaches
+   * the other side.
+   * `handlers`: onOffer({from, resumes}), onUnstable(), onStable(), onLost(why), onEnded(reason),
+   * onBadOffer(), onRefused(), onDoor(release), and onProof(proof) with what is known of the door:
+   * a word of Seal.check, or "pending" until the one who sealed the offer is surely connected.
    */
-  constructor({ makePeer, send, handlers }) {
+  constructor({ seal, makePeer, send, handlers }) {
+    this.#seal = seal;
     this.#makePeer = makePeer;
     this.#send = send;
     this.#handlers = handlers;
@@ -24,6 +32,11 @@ export class Negotiation {
 
   get peer() {
     return this.#peer;
+  }
+
+  /** True when the door has a key and this link has not: the door may not want it. */
+  get lacksKey() {
+    return this.#proof === "keyless";
   }
 
   /** Takes an offer or a candidate from the line. An answer is not for us: we never offer. */
@@ -62,24 +75,32 @@ export class Negotiation {
     if (number !== this.#newestOffer || this.#peer?.hasOffer(sdp)) return;
     const before = this.#peer;
     try {
+      const proof = await this.#seal.check(sdp);
+      if (this.#refuses(proof)) return this.#handlers.onRefused();
       if (before?.continues(sdp)) await this.#renegotiate(sdp);
-      else await this.#begin(sdp, String(from ?? ""), number);
+      else await this.#begin(sdp, String(from ?? ""), number, proof);
     } catch {
       // An offer that failed because its call has ended meanwhile is nobody's concern.
       if (this.#peer === before) this.#handlers.onBadOffer();
     }
   }
 
+  // Who cannot prove it does not take over from a door that could: a call would change hands.
+  #refuses(proof) {
+    const isVerified = this.#peer !== null && this.#proof === "valid";
+    return proof === "wrong" || (isVerified && proof !== "valid");
+  }
+
   async #renegotiate(sdp) {
     const peer = this.#peer;
-    this.#send("answer", { sdp: await peer.accept(sdp) });
+    this.#send("answer", { sdp: await this.#seal.answer(sdp, await peer.accept(sdp)) });
     await peer.settle();
   }
 
-  async #begin(sdp, from, number) {
-    const peer = this.#newPeer();
+  async #begin(sdp, from, number, proof) {
+    const peer = await this.#newPeer();
     try {
-      const answer = await peer.accept(sdp);
+      const answer = await this.#seal.answer(sdp, await peer.accept(sdp));
       if (number !== this.#newestOffer) return peer.close();
       this.#send("answer", { sdp: answer });
     } catch (error) {
@@ -88,18 +109,23 @@ export class Negotiation {
     }
     this.#peer?.close();
     this.#peer = peer;
+    this.#proof = proof;
     const settled = peer.settle();
-    this.#handlers.onOffer(from);
+    this.#handlers.onProof(proof === "valid" ? "pending" : proof);
+    this.#handlers.onOffer({ from, resumes: resumes(sdp) });
     await settled;
     await this.#addEarly(peer);
   }
 
-  #newPeer() {
+  async #newPeer() {
     const mine = (handler) => (detail) => peer === this.#peer && handler(detail);
-    const peer = this.#makePeer({
+    const peer = await this.#makePeer({
       onCandidate: (candidate) => this.#send("candidate", { candidate }),
+      onConnected: mine(() => this.#handlers.onProof(this.#proof)),
+      onDoor: mine((release) => this.#proof === "valid" && this.#handlers.onDoor(release)),
       onUnstable: mine(this.#handlers.onUnstable),
       onStable: mine(this.#handlers.onStable),
+      onLost: mine(this.#handlers.onLost),
       onEnded: mine(this.#handlers.onEnded),
     });
     return peer;

@@ -5,6 +5,9 @@ import { hasUfrag, invitesControl, sameSession, ufragOf, withControl } from "./s
 
 // A ring whose connection does not come about is a ring of a door that has gone.
 const CONNECT_LIMIT_MS = 20_000;
+// Nothing was heard of the door for so long: it, or the network, is in trouble.
+const SILENT_MS = 2_500;
+const LOOK_MS = 500;
 // Somebody is waiting at the door: prefer a rare hiccup to a constant delay.
 const VOICE_DELAY_MS = 40;
 
@@ -15,11 +18,17 @@ export class Peer {
   #offer = "";
   #answer = null;
   #limit = 0;
+  #look = 0;
+  #heard = { sources: "", at: 0 };
   #wasUnstable = false;
   #close;
   #closed = new Promise((resolve) => (this.#close = resolve));
 
-  /** `handlers`: onCandidate(init), onUnstable(), onStable(), onEnded(reason); the last once. */
+  /**
+   * `handlers`: onCandidate(init), onConnected(), onUnstable(), onStable(), onDoor(release), and
+   * once either onEnded(reason) or, when the door has gone without a word and may come back,
+   * onLost(why), "failed" if it never was connected.
+   */
   constructor(connection, handlers) {
     this.#connection = connection;
     this.#handlers = handlers;
@@ -27,7 +36,7 @@ export class Peer {
       if (candidate?.candidate) handlers.onCandidate(candidate.toJSON());
     };
     connection.onconnectionstatechange = () => this.#connectionChanged();
-    this.#limit = setTimeout(() => this.#ended("failed"), CONNECT_LIMIT_MS);
+    this.#limit = setTimeout(() => this.#lost("failed"), CONNECT_LIMIT_MS);
   }
 
   hasOffer(sdp) {
@@ -116,7 +125,11 @@ export class Peer {
   }
 
   #openControl() {
-    return new Control(this.#connection, (reason) => this.#ended(reason));
+    return new Control(this.#connection, {
+      onEnded: (reason) => this.#ended(reason),
+      onLost: () => this.#lost("lost"),
+      onDoor: (release) => this.#handlers?.onDoor(release),
+    });
   }
 
   #transceiver(kind) {
@@ -127,26 +140,44 @@ export class Peer {
   #watchTransport(receiver) {
     const transport = receiver.transport;
     if (transport) {
-      transport.onstatechange = () => transport.state === "closed" && this.#ended("lost");
+      transport.onstatechange = () => transport.state === "closed" && this.#lost("lost");
     }
   }
 
   #connectionChanged() {
     const state = this.#connection.connectionState;
-    if (state === "failed" || state === "closed") this.#ended("lost");
+    if (state === "failed" || state === "closed") this.#lost("lost");
     else if (state === "connected") this.#connected();
-    else if (state === "disconnected") this.#unstable();
   }
 
   #connected() {
+    this.#handlers?.onConnected();
     clearTimeout(this.#limit);
-    if (this.#wasUnstable) this.#handlers?.onStable();
-    this.#wasUnstable = false;
+    clearInterval(this.#look);
+    this.#look = setInterval(() => this.#listen(), LOOK_MS);
   }
 
-  #unstable() {
-    this.#wasUnstable = true;
-    this.#handlers?.onUnstable();
+  // The browser takes twice as long to say that a connection is "disconnected".
+  #listen() {
+    const sources = this.#connection
+      .getReceivers()
+      .map((receiver) => receiver.getSynchronizationSources()[0]?.timestamp)
+      .join();
+    const now = performance.now();
+    if (sources !== this.#heard.sources) this.#heard = { sources, at: now };
+    const silent = this.#heard.at > 0 && now - this.#heard.at >= SILENT_MS;
+    if (silent === this.#wasUnstable) return;
+    this.#wasUnstable = silent;
+    if (silent) this.#handlers?.onUnstable();
+    else this.#handlers?.onStable();
+  }
+
+  // A door of ours says why it ends a call. One that has said nothing did not mean to.
+  #lost(reason) {
+    if (!this.#control) return this.#ended(reason);
+    const handlers = this.#handlers;
+    this.#deafen();
+    handlers?.onLost(reason);
   }
 
   #ended(reason) {
@@ -157,6 +188,7 @@ export class Peer {
 
   #deafen() {
     clearTimeout(this.#limit);
+    clearInterval(this.#look);
     this.#handlers = null;
   }
 }

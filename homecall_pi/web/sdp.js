@@ -14,6 +14,11 @@ export function withControl(sdp) {
   return sdp.replace(/^m=/m, `${CONTROL_LINE}\r\nm=`);
 }
 
+/** True when the offer goes on with a call: its sender begins the DTLS handshake by itself. */
+export function resumes(sdp) {
+  return values(sdp, "a=setup:").includes("active");
+}
+
 /** True when both offers were made by the same RTCPeerConnection, so the second renegotiates. */
 export function sameSession(one, other) {
   return identity(one) !== "" && identity(one) === identity(other);

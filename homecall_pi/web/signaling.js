@@ -4,7 +4,7 @@ import { delayMs } from "./backoff.js";
 
 // The server closes an old connection with this code when the same name joins anew.
 const REPLACED = 4001;
-const CONNECT_LIMIT_MS = 8_000;
+const CONNECT_LIMIT_MS = 4_000;
 // A connection that lived this long was good: the next failure starts the backoff anew.
 const GOOD_AFTER_MS = 5_000;
 // Browsers cannot ping. A repeated join is harmless, keeps routers from forgetting an idle

@@ -29,13 +29,14 @@ export class View {
   }
 
   /** `handlers`: onName, onNameWanted, onNameKept, onUseHere, onAnswer, onDecline, onHangUp,
-   *  onMute, onVolume, onAllowMicrophone, onAllowNotices. */
+   *  onMute, onRelease, onVolume, onAllowMicrophone, onAllowNotices. */
   listen(handlers) {
     const clicks = {
       answer: handlers.onAnswer,
       decline: handlers.onDecline,
       hangup: handlers.onHangUp,
       mute: handlers.onMute,
+      release: handlers.onRelease,
       fullscreen: () => toggleFullScreen(this.#byId("picture")),
       "use-here": handlers.onUseHere,
       "change-name": handlers.onNameWanted,
@@ -103,11 +104,28 @@ export class View {
     clearInterval(this.#backdrop);
     this.#byId("elapsed").textContent = "";
     this.setUnstable(false);
+    this.showProof("none");
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
   }
 
   setUnstable(unstable) {
     this.#byId("link-note").hidden = !unstable;
+  }
+
+  /** Whether the door is known to be the family's own: a word of Seal.check, or "pending". */
+  showProof(proof) {
+    this.#byId("verified").hidden = proof !== "valid";
+    this.#byId("unverified").hidden = proof !== "missing";
+  }
+
+  /** `state` is one of Release. */
+  showRelease(state) {
+    const button = this.#byId("release");
+    button.hidden = state === "none";
+    button.dataset.release = state;
+    if (state !== "none") {
+      this.#byId("release-text").textContent = this.#translate(`release-is-${state}`);
+    }
   }
 
   startClock() {
@@ -147,16 +165,16 @@ export class View {
   }
 
   noteMissed(time) {
-    const at = time.toLocaleTimeString(document.documentElement.lang, {
-      hour: "2-digit",
-      minute: "2-digit",
-    });
-    this.#byId("missed").textContent = `${this.#translate("missed-at")} ${at}`;
-    this.#byId("missed").hidden = false;
+    this.#note("missed", `${this.#translate("missed-at")} ${clock(time)}`);
   }
 
-  clearMissed() {
+  noteRefused(time) {
+    this.#note("refused", `${clock(time)}: ${this.#translate("refused")}`);
+  }
+
+  clearNotes() {
     this.#byId("missed").hidden = true;
+    this.#byId("refused").hidden = true;
   }
 
   /** A short message, seen and spoken; one that tells the state takes the place of the last such. */
@@ -171,6 +189,11 @@ export class View {
     toasts.append(toast);
     while (toasts.children.length > TOASTS_AT_ONCE) toasts.firstElementChild.remove();
     setTimeout(() => toast.remove(), TOAST_MS);
+  }
+
+  #note(id, text) {
+    this.#byId(id).textContent = text;
+    this.#byId(id).hidden = false;
   }
 
   #focus(state, typing) {
@@ -223,6 +246,11 @@ export class View {
 function label(element, text) {
   element.setAttribute("aria-label", text);
   if (element.matches("button")) element.title = text;
+}
+
+function clock(time) {
+  const { lang } = document.documentElement;
+  return time.toLocaleTimeString(lang, { hour: "2-digit", minute: "2-digit" });
 }
 
 function duration(ms) {

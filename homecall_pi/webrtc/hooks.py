@@ -1,72 +1,80 @@
-"""The few places where aiortc keeps private what a door needs. Tests fail when aiortc changes them.
-
-aiortc answers key-frame requests and bandwidth estimates by its own encoders only; an access unit
-that comes encoded from the camera passes them by.
-"""
+"""Where aiortc keeps private what a door needs. Tests fail when aiortc changes any of it."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import struct
-from collections.abc import Callable
+import functools
+import socket
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from aioice.turn import TurnClientTcpProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
-from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    AnyRtcpPacket,
-    RtcpPsfbPacket,
-    RtcpRrPacket,
-    RtcpSrPacket,
-    RtpPacket,
-    unpack_remb_fci,
-)
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
+
+from .ice import Choice
 
 SETTLE_S = 0.05
 """Longer than aioice pauses between the checks of a connection (0.02 s)."""
+MAX_WAITING_BYTES = 128 * 1024
+"""Media that waits for a slow relay: a key frame has to fit."""
+MAX_UNSENT_BYTES = 16 * 1024
+"""The same in the kernel, beside what is under way (TCP_NOTSENT_LOWAT, tcp(7))."""
 
 
-def on_key_frame_request(sender: RTCRtpSender, request: Callable[[], None]) -> None:
-    """Calls `request` at each PLI (RFC 4585, section 6.3.1) and FIR (RFC 5104, section 4.3.1)."""
-    sender._send_keyframe = request  # type: ignore[method-assign]
+def ssrcs(sender: RTCRtpSender) -> tuple[int, int]:
+    """What the SDP calls the sender's packets and their retransmissions."""
+    return sender._ssrc, sender._rtx_ssrc
 
 
-def on_bandwidth_estimate(sender: RTCRtpSender, take: Callable[[int], None]) -> None:
-    """Gives `take` each estimate of what the network carries, in bits per second.
+def take_over(
+    sender: RTCRtpSender,
+    *,
+    start: Callable[[RTCRtpSendParameters], None],
+    stop: Callable[[], None],
+    heed: Callable[[AnyRtcpPacket], None],
+) -> None:
+    """Leaves to `sender` what the SDP says of it, and nothing else.
 
-    It comes as REMB (draft-alvestrand-rmcat-remb-03).
+    It is told to `start` when the connection stands, to `heed` each RTCP packet that concerns it,
+    and to `stop` at the end; more than once, some of it. Errors out of `heed` would end the
+    connection.
     """
 
-    def see(packet: AnyRtcpPacket) -> None:
-        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
-            with contextlib.suppress(ValueError, struct.error):  # application feedback of others
-                bps, ssrcs = unpack_remb_fci(packet.fci)
-                if sender._ssrc in ssrcs:
-                    take(bps)
+    async def send(parameters: RTCRtpSendParameters) -> None:
+        sender.transport._register_rtp_sender(sender, parameters)
+        start(parameters)
 
-    _on_rtcp(sender, see)
+    async def end() -> None:
+        sender.transport._unregister_rtp_sender(sender)
+        stop()
 
+    async def handle(packet: AnyRtcpPacket) -> None:
+        heed(packet)
 
-def on_loss(sender: RTCRtpSender, take: Callable[[float], None]) -> None:
-    """Gives `take` the share of packets lost (0..1) out of each report (RFC 3550, section 6.4)."""
-
-    def see(packet: AnyRtcpPacket) -> None:
-        if isinstance(packet, RtcpRrPacket | RtcpSrPacket):
-            for report in packet.reports:
-                if report.ssrc == sender._ssrc:
-                    take(report.fraction_lost / 256)
-
-    _on_rtcp(sender, see)
+    sender.send = send  # type: ignore[method-assign]
+    sender.stop = end  # type: ignore[method-assign]
+    sender._handle_rtcp_packet = handle  # type: ignore[method-assign]
 
 
-def _on_rtcp(sender: RTCRtpSender, see: Callable[[AnyRtcpPacket], None]) -> None:
-    handle = sender._handle_rtcp_packet
+def send(sender: RTCRtpSender, packets: Iterable[bytes]) -> None:
+    """Sends RTP and RTCP packets at once, each in a datagram.
 
-    async def see_and_handle(packet: AnyRtcpPacket) -> None:
-        see(packet)
-        await handle(packet)
+    aiortc's own `_send_rtp` runs four coroutines for each, none of which ever waits, and which cost
+    as much as the rest of it.
 
-    sender._handle_rtcp_packet = see_and_handle  # type: ignore[method-assign]
+    Raises:
+        ConnectionError: the connection does not stand.
+    """
+    transport = sender.transport
+    pair = transport.transport._connection._nominated.get(1)
+    if pair is None or transport.state != "connected":
+        raise ConnectionError("there is no connection to send on")
+    srtp, address, sendto = transport._tx_srtp, pair.remote_addr, pair.protocol.transport.sendto
+    for packet in packets:
+        protect = srtp.protect_rtcp if is_rtcp(packet) else srtp.protect
+        sendto(protect(packet), address)
 
 
 async def close(pc: RTCPeerConnection) -> None:
@@ -82,6 +90,60 @@ async def close(pc: RTCPeerConnection) -> None:
         for transceiver in pc.getTransceivers():
             await transceiver.stop()
             await transceiver.receiver.transport.transport._connection.close()
+
+
+def set_up_gathering(pc: RTCPeerConnection, choice: Choice, patience_s: float) -> None:
+    """Has `pc` ask the chosen servers for candidates, and wait for no longer than `patience_s`.
+
+    aiortc's own settings know neither deadline nor TLS context, and load the machine's certificates
+    anew for each connection.
+    """
+    connection: Any = pc.getTransceivers()[0].receiver.transport.transport._connection
+    connection.stun_server = choice.stun
+    if choice.turn is not None:
+        connection.turn_server = choice.turn.address
+        connection.turn_transport = choice.turn.transport
+        connection.turn_ssl = choice.turn.tls
+        connection.turn_username = choice.turn.username
+        connection.turn_password = choice.turn.credential
+    connection.get_component_candidates = functools.partial(
+        connection.get_component_candidates, timeout=patience_s
+    )
+
+
+def keep_relay_short(pc: RTCPeerConnection) -> None:
+    """Has a relay that is reached by TCP drop what does not get away, as UDP would.
+
+    Otherwise media waits without bound when that line is slow, and arrives long after its time.
+    """
+    for protocol in pc.getTransceivers()[0].receiver.transport.transport._connection._protocols:
+        line = getattr(protocol.transport, "_TurnTransport__inner_protocol", None)
+        if isinstance(line, TurnClientTcpProtocol):
+            option = (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
+            line.transport.get_extra_info("socket").setsockopt(*option)
+            send = functools.partial(_send_or_drop, line.transport, line._send)
+            line._send = send  # type: ignore[method-assign]
+
+
+def _send_or_drop(line: asyncio.Transport, send: Callable[[bytes], None], packet: bytes) -> None:
+    if line.get_write_buffer_size() < MAX_WAITING_BYTES:
+        send(packet)
+
+
+def packets_received(pc: RTCPeerConnection) -> int:
+    """Packets of media and data that came from the other side, however sealed."""
+    transports = {each.receiver.transport for each in pc.getTransceivers()}
+    counter = "_RTCDtlsTransport__rx_packets"
+    return sum(int(getattr(transport, counter)) for transport in transports)
+
+
+def own_address(pc: RTCPeerConnection) -> str | None:
+    """This machine's address that media is sent from; None while there is none, or by a relay."""
+    for transceiver in pc.getTransceivers():
+        pair = transceiver.receiver.transport.transport._connection._nominated.get(1)
+        if pair is not None and pair.local_candidate.type == "host":
+            return str(pair.local_candidate.host)
+    return None
 
 
 def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None]) -> None:

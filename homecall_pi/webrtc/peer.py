@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ from aiortc import (
     RTCBundlePolicy,
     RTCConfiguration,
     RTCDataChannel,
-    RTCIceServer,
+    RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
@@ -27,29 +27,40 @@ from ..core.call import (
     Declined,
     Event,
     HungUp,
+    MediaBack,
+    MediaLost,
     OfferReady,
     PeerClosed,
     PeerFailed,
     Reason,
+    ReleaseWanted,
 )
 from ..core.messages import IceCandidate
 from ..core.ports import Door
+from ..core.silence import Silence
 from . import hooks
+from .ice import Choice
 from .steering import Steering
-from .tracks import CameraTrack, MicrophoneTrack
+from .tracks import MicrophoneTrack
+from .video_sender import VideoSender
 from .voice import Voice
 
 log = logging.getLogger(__name__)
 
 MAX_CANDIDATES = 100
 """Remote candidates tried per connection. Browsers send about a dozen."""
+LOOK_S = 0.25
+"""Seconds between looks at whether the page is still heard."""
 FAREWELL_S = 0.2
 """Seconds that the page's last message may take to leave."""
+DOOR_S = 0.05
+"""Seconds between looks at the door release, half of the shortest time that it is open."""
 
 _TOLD: dict[str, Callable[[int], Event]] = {
     "answered": Accepted,
     "declined": Declined,
     "hung-up": HungUp,
+    "release": ReleaseWanted,
 }
 
 
@@ -65,8 +76,10 @@ class Peer:
     Make it with `gather`, ahead of need: until `begin` it has sockets, but no media.
     """
 
-    def __init__(self, door: Door, ice_servers: Sequence[RTCIceServer]) -> None:
+    def __init__(self, door: Door, choice: Choice, patience_s: float) -> None:
         self.offer = ""
+        self.choice = choice
+        """The servers that help it find a way; it waits for their help for `patience_s`."""
         self.gathered_on: set[str] = set()
         """The machine's addresses when it was gathered."""
         self.gathered_at = 0.0
@@ -76,25 +89,32 @@ class Peer:
         self._tasks: set[asyncio.Task[None]] = set()
         self._early: list[IceCandidate] | None = []
         self._candidates = 0
+        self._verified = False
         self.voice = Voice(door.speaker)
-        self.camera = CameraTrack(door.camera.force_key_frame)
         self._microphone = MicrophoneTrack()
         self._pc = RTCPeerConnection(
-            RTCConfiguration(list(ice_servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
+            RTCConfiguration(
+                iceServers=[],
+                iceTransportPolicy=RTCIceTransportPolicy(choice.policy),
+                bundlePolicy=RTCBundlePolicy.MAX_BUNDLE,
+            )
         )
         self._channel = self._set_up()
+        hooks.set_up_gathering(self._pc, choice, patience_s)
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""
         audio = self._pc.addTransceiver(self._microphone, direction="sendrecv")
         audio.setCodecPreferences(_codecs("audio", "opus"))
         hooks.on_packet(audio.receiver, self.voice.receive)
-        video = self._pc.addTransceiver(self.camera, direction="sendonly")
+        video = self._pc.addTransceiver("video", direction="sendonly")
         video.setCodecPreferences(_codecs("video", "h264", "rtx"))
-        self._steering = Steering(video.sender, self._door)
+        self._steering = Steering(self._door)
+        self.video = VideoSender(video.sender, self._steering)
         self._pc.on("track", self._on_track)
         self._pc.on("connectionstatechange", self._on_connection_state)
         channel = self._pc.createDataChannel("homecall", negotiated=True, id=sdp.CONTROL_CHANNEL_ID)
+        channel.on("open", self._on_open)
         channel.on("message", self._on_message)
         return channel
 
@@ -103,19 +123,26 @@ class Peer:
         offer = await self._pc.createOffer()
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
+        hooks.keep_relay_short(self._pc)
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.mark_control(self._pc.localDescription.sdp)
 
-    def begin(self, number: int, emit: Callable[[Event], None]) -> None:
-        """Serves the call as connection `number`: parts go on, events go to `emit`."""
+    def begin(self, number: int, emit: Callable[[Event], None], *, again: bool = False) -> None:
+        """Serves the call as connection `number`: parts go on, events go to `emit`.
+
+        It is `again` when the page may have another connection of the same call.
+        """
         self._number, self._emit = number, emit
-        self._door.camera.start(self.camera.put)
+        if again:
+            self.offer = sdp.as_dtls_client(self.offer)
+        self._door.camera.start(self.video.put)
         self._steering.begin()
         self._door.microphone.start(self._microphone.put)
         emit(OfferReady(number, self.offer))
 
-    def accept(self, answer: str) -> None:
-        """Connects to the page that answered."""
+    def accept(self, answer: str, *, verified: bool = False) -> None:
+        """Connects to the page that answered; if it is verified, it is told of the door release."""
+        self._verified = verified
         self._spawn(self._accept(answer))
 
     def add_candidate(self, candidate: IceCandidate) -> None:
@@ -128,14 +155,30 @@ class Peer:
         else:
             self._spawn(self._try(candidate))
 
+    def check_address(self, present: set[str]) -> None:
+        """Fails at once if what is sent cannot come from this machine's addresses any more."""
+        own = hooks.own_address(self._pc)
+        if own is not None and own not in present:
+            log.info("the address in use is gone")
+            self._emit(PeerFailed(self._number))
+
+    def mute(self) -> None:
+        """Emits nothing more, while its parts go on."""
+        self._emit = lambda _: None
+
+    def yield_parts(self) -> None:
+        """Leaves the parts to another connection, which has begun with them."""
+        self.mute()
+        self._number = 0
+        for task in self._tasks:
+            task.cancel()
+        self._steering.rest()
+
     def rest(self) -> None:
         """Takes the parts off and emits nothing more."""
         if not self._number:
             return
-        self._number, self._emit = 0, lambda _: None
-        for task in self._tasks:
-            task.cancel()
-        self._steering.rest()
+        self.yield_parts()
         self._door.camera.stop()
         self._door.microphone.stop()
         self._door.speaker.stop()
@@ -150,7 +193,7 @@ class Peer:
     async def _say_farewell(self, reason: Reason) -> None:
         if self._channel.readyState != "open":
             return
-        self._channel.send(msgspec.json.encode({"type": "ended", "reason": reason.value}).decode())
+        self._say({"type": "ended", "reason": reason.value})
         try:
             async with asyncio.timeout(FAREWELL_S):
                 while self._channel.bufferedAmount > 0:  # noqa: ASYNC110 - it has no event
@@ -186,10 +229,42 @@ class Peer:
         log.debug("connection %d: %s", self._number, state)
         if state == "connected":
             self._emit(Connected(self._number))
+            if self._number:  # it may have come to rest by now
+                self._spawn(self._watch())
         elif state == "failed":
             self._emit(PeerFailed(self._number))
         elif state == "closed":
             self._emit(PeerClosed(self._number))
+
+    async def _watch(self) -> None:
+        """Tells when nothing is heard of the page any more, and when it is again.
+
+        Whoever sends or receives media is heard, at least by reports (RFC 3550, section 6.2). ICE
+        notices only when consent to send has run out, after half a minute (RFC 7675, section 5.1).
+        """
+        silence = Silence()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = asyncio.get_running_loop().time()
+            change = silence.look(hooks.packets_received(self._pc), now)
+            if change is not None:
+                self._emit(MediaLost(self._number) if change else MediaBack(self._number))
+
+    def _on_open(self) -> None:
+        if self._verified:
+            self._spawn(self._tell_of_door())
+
+    async def _tell_of_door(self) -> None:
+        told = ""
+        while self._channel.readyState == "open":
+            door = self._door.panel.door
+            if door != told:
+                told = door
+                self._say({"type": "door", "release": door})
+            await asyncio.sleep(DOOR_S)
+
+    def _say(self, message: dict[str, str]) -> None:
+        self._channel.send(msgspec.json.encode(message).decode())
 
     def _on_message(self, message: str | bytes) -> None:
         try:
@@ -203,6 +278,7 @@ class Peer:
         task = asyncio.get_running_loop().create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # had it been cancelled before it began
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:

@@ -7,18 +7,21 @@ answer, and a visitor should not wait for that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
-from collections.abc import Callable, Coroutine, Sequence
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from aioice.ice import get_host_addresses
-from aiortc import RTCIceServer
 
 from .. import memory
 from ..core.call import Event, PeerFailed, Reason
 from ..core.messages import IceCandidate
 from ..core.ports import Door
+from ..core.progress import Progress
+from .ice import DEADLINE_S, HURRY_S, Servers
 from .peer import Peer
 from .voice import SILENT_DBFS
 
@@ -30,6 +33,12 @@ MAX_AGE_S = 110.0
 """Seconds that a gathered connection is good: a NAT may forget a mapping that is silent for two
 minutes (RFC 4787, section 4.3)."""
 
+HANG_S = 180.0
+"""Longer than Linux takes to give up connecting to a TURN server by TCP (127 s, tcp(7))."""
+AGAIN_S = 30.0
+"""Seconds until one that a server failed to help with is gathered anew."""
+LINGER_S = 10.0
+"""Seconds until a connection that was lost in a call is closed."""
 STOP_S = 1.0
 """Seconds that farewells, and what is being gathered, may take at the end."""
 
@@ -37,48 +46,67 @@ STOP_S = 1.0
 class Peers:
     """Opens and closes the connections. All methods but `run` and `stop` return at once."""
 
-    def __init__(
-        self, door: Door, ice_servers: Sequence[RTCIceServer], emit: Callable[[Event], None]
-    ) -> None:
+    def __init__(self, door: Door, servers: Servers, emit: Callable[[Event], None]) -> None:
         self._door = door
-        self._ice_servers = ice_servers
+        self._servers = servers
         self._emit = emit
         self._serial = random.randrange(1296)  # noqa: S311 - so that a restart uses other tags
         self._current: Peer | None = None
         self._last: Peer | None = None
         self._number = 0
+        self._again = False
+        self._lost: Peer | None = None
+        self._lingering: set[Peer] = set()
         self._spare: Peer | None = None
         self._wanted = asyncio.Event()
         self._gathering = asyncio.Lock()
         self._stopping = False
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.progress = Progress("preparation of connections", HANG_S)
 
     async def run(self) -> None:
         """Keeps a connection ready, for ever."""
         while True:
-            if self._number == 0 and not self._stopping and self._lacks_ready():
-                # Not cancelled with this task: half a gathering would leave sockets open.
-                await asyncio.wait([self._spawn(self._renew())])
+            self.progress.move(time.monotonic())
             self._wanted.clear()
+            if self._number == 0 and not self._stopping:
+                await self._prepare()
             try:
                 async with asyncio.timeout(LOOK_S):
                     await self._wanted.wait()
             except TimeoutError:
                 continue
 
+    async def _prepare(self) -> None:
+        self._servers.refresh(_addresses())
+        if self._lacks_ready():
+            # Not cancelled with this task: half a gathering would leave sockets open.
+            await asyncio.wait([self._spawn(self._renew())])
+
+    def look(self) -> None:
+        """Looks at the network's addresses now."""
+        self._wanted.set()
+        if self._current is not None:
+            self._current.check_address(_addresses())
+
     async def stop(self) -> None:
         """Closes everything, and waits for it."""
         self._stopping = True
         self._number = 0
-        self._discard(self._current, self._spare)
-        self._current = self._spare = None
+        self._discard(self._current, self._spare, *self._lingering)
+        self._current = self._spare = self._lost = None
+        self._lingering.clear()
+        await self._servers.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=STOP_S)
 
-    def open(self, number: int) -> None:
-        """Offers a connection that is ready, or a new one; `OfferReady` comes back."""
-        self._number = number
+    def open(self, number: int, *, again: bool) -> None:
+        """Offers a connection that is ready, or a new one; `OfferReady` comes back.
+
+        It is `again` when the page may have another connection of the same call.
+        """
+        self._number, self._again = number, again
         spare, self._spare = self._spare, None
         if spare is not None and not self._is_stale(spare):
             self._begin(spare, number)
@@ -86,30 +114,49 @@ class Peers:
             self._discard(spare)
             self._spawn(self._open_new(number), number)
 
-    def accept(self, number: int, answer: str) -> None:
+    def accept(self, number: int, answer: str, *, verified: bool = False) -> None:
         """Connects to the page that answered."""
         if self._current is not None and number == self._number:
-            self._current.accept(answer)
+            self._current.accept(answer, verified=verified)
 
     def add_candidate(self, number: int, candidate: IceCandidate) -> None:
         """Tries one more address of the page."""
         if self._current is not None and number == self._number:
             self._current.add_candidate(candidate)
 
-    def close(self, reason: Reason) -> None:
-        """Ends the connection."""
+    def close(self, reason: Reason | None) -> None:
+        """Ends the connection. Without a reason it is lost: the next one takes over its parts."""
         peer, self._current = self._current, None
         self._number = 0
         self._wanted.set()
-        if peer is None:
+        if reason is None:
+            self._lose(peer)
             return
-        peer.rest()  # now, not in the task below: the next one may switch the parts on before it
-        self._spawn(self._close(peer, reason))
+        # Now, not in the task below: the next one may switch the parts on before it.
+        for each in (peer, self._lost):
+            if each is not None:
+                each.rest()
+        self._lost = None
+        if peer is not None:
+            self._spawn(self._close(peer, reason))
+
+    def _lose(self, peer: Peer | None) -> None:
+        if peer is not None:
+            peer.mute()
+            self._lost = peer
+            # A page might take the end of this connection for the end of the call.
+            self._lingering.add(peer)
+            asyncio.get_running_loop().call_later(LINGER_S, self._let_go, peer)
+
+    def _let_go(self, peer: Peer) -> None:
+        if peer in self._lingering:
+            self._lingering.remove(peer)
+            self._discard(peer)
 
     @property
     def frames_sent(self) -> int:
         """Pictures sent in the present call, or the last one."""
-        return self._last.camera.frames_sent if self._last else 0
+        return self._last.video.frames_sent if self._last else 0
 
     @property
     def audio_samples(self) -> int:
@@ -123,12 +170,20 @@ class Peers:
 
     def _begin(self, peer: Peer, number: int) -> None:
         self._current = self._last = peer
-        peer.begin(number, self._emit)
+        peer.begin(number, self._emit, again=self._again)
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost.yield_parts()
 
     async def _open_new(self, number: int) -> None:
-        async with self._gathering:  # one that is on its way already comes sooner than a new one
-            spare, self._spare = self._spare, None
-            peer = spare or await self._gather()
+        # One that is on its way already comes sooner than a new one, unless a server keeps it.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HURRY_S), self._gathering:
+                pass
+        peer, self._spare = self._spare, None
+        if peer is None:
+            await self._servers.hurry(_addresses(), anew=self._again)
+            peer = await self._gather(HURRY_S)
         if number == self._number:
             self._begin(peer, number)
         else:
@@ -139,19 +194,10 @@ class Peers:
         if self._number == 0:
             memory.give_back()
 
-    async def _gather(self) -> Peer:
-        """A connection that can be offered; without help from outside if that is of no use."""
-        try:
-            return await self._gather_with(self._ice_servers)
-        except Exception as error:
-            if not self._ice_servers:
-                raise
-            self._warn_once(f"the STUN and TURN servers are of no use: {error!r}; doing without")
-            return await self._gather_with([])
-
-    async def _gather_with(self, ice_servers: Sequence[RTCIceServer]) -> Peer:
+    async def _gather(self, patience_s: float) -> Peer:
+        """A connection that can be offered; servers are waited for no longer than `patience_s`."""
         addresses = _addresses()
-        peer = Peer(self._door, ice_servers)
+        peer = Peer(self._door, self._servers.choice(), patience_s)
         self._serial += 1
         try:
             await peer.gather(self._serial)
@@ -160,22 +206,33 @@ class Peers:
             raise
         peer.gathered_on = addresses
         peer.gathered_at = asyncio.get_running_loop().time()
+        if not peer.choice.is_met_by(peer.offer):
+            self._servers.doubt()
         return peer
 
     def _lacks_ready(self) -> bool:
-        return self._spare is None or self._is_stale(self._spare)
+        spare = self._spare
+        return spare is None or self._is_stale(spare) or self._can_better(spare)
+
+    def _can_better(self, spare: Peer) -> bool:
+        """Whether other servers answer than when it was gathered, or one of them did not help."""
+        lacking = not spare.choice.is_met_by(spare.offer) and self._age_s(spare) > AGAIN_S
+        return lacking or spare.choice != self._servers.choice()
+
+    def _age_s(self, peer: Peer) -> float:
+        return asyncio.get_running_loop().time() - peer.gathered_at
 
     def _is_stale(self, peer: Peer) -> bool:
-        age_s = asyncio.get_running_loop().time() - peer.gathered_at
-        return age_s > MAX_AGE_S or peer.gathered_on != _addresses()
+        return self._age_s(peer) > MAX_AGE_S or peer.gathered_on != _addresses()
 
     async def _renew(self) -> None:
+        await self._servers.settle(_addresses())
         async with self._gathering:
             await self._renew_spare()
 
     async def _renew_spare(self) -> None:
         try:
-            fresh = await self._gather()
+            fresh = await self._gather(DEADLINE_S)
         except Exception as error:
             self._warn_once(f"no connection can be prepared: {error!r}; trying again")
             return

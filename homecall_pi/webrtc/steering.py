@@ -1,15 +1,12 @@
-"""What the page reports about the network, as the bitrate of the door's camera."""
+"""What the page says of the picture, as wishes to the door's camera."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 
-from aiortc import RTCRtpSender
-
 from ..core.bitrate import Bitrate
 from ..core.ports import Door
-from . import hooks
 
 log = logging.getLogger(__name__)
 
@@ -17,13 +14,10 @@ log = logging.getLogger(__name__)
 class Steering:
     """Steers the camera while its connection serves a call. Another call's it leaves alone."""
 
-    def __init__(self, sender: RTCRtpSender, door: Door) -> None:
+    def __init__(self, door: Door) -> None:
         self._camera = door.camera
         self._bounds = door.bitrate
         self._bitrate: Bitrate | None = None
-        hooks.on_key_frame_request(sender, self._camera.force_key_frame)
-        hooks.on_bandwidth_estimate(sender, self._estimated)
-        hooks.on_loss(sender, self._lost)
 
     def begin(self) -> None:
         """The call begins: whatever the last one ended with is forgotten."""
@@ -34,11 +28,23 @@ class Steering:
         """The call is over."""
         self._bitrate = None
 
-    def _estimated(self, bps: int) -> None:
+    @property
+    def target_bps(self) -> int:
+        """What the camera's encoder aims at, in bits per second; nought between calls."""
+        return self._bitrate.target_bps if self._bitrate is not None else 0
+
+    def want_key_frame(self) -> None:
+        """The page cannot go on, or not begin, without a key frame."""
+        if self._bitrate is not None:
+            self._camera.force_key_frame()
+
+    def estimated(self, bps: int) -> None:
+        """The network is thought to carry `bps` bits per second."""
         if self._bitrate is not None:
             self._aim(self._bitrate.estimated(bps))
 
-    def _lost(self, share: float) -> None:
+    def lost(self, share: float) -> None:
+        """A share (0..1) of the packets was lost."""
         if self._bitrate is not None:
             self._aim(self._bitrate.lost(share, asyncio.get_running_loop().time()))
 

@@ -1,8 +1,9 @@
 """The daemon with another camera: `python -m tests.bench.replay_door CAMERA run …`.
 
 CAMERA is a file of access units, which is replayed in real time so that no encoder runs, and the
-family's sound is not played then, so that video is all that costs; or `picamera2`: our adapter over
-a fake of that library.
+family's sound is not played then, so that video is all that costs. Or it is one with an encoder:
+`picamera2`, our adapter over a fake of that library, or `noise`, which needs all the bits that it
+may spend. What the page asks of the encoder is noted then on standard error.
 """
 
 from __future__ import annotations
@@ -12,13 +13,18 @@ import itertools
 import struct
 import sys
 import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import av
 import msgspec
+from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket, RtcpPsfbPacket
+from av.filter import Graph
 
 from homecall_pi.cli import main
 from homecall_pi.config import CameraConfig, Config
-from homecall_pi.core.ports import VIDEO_CLOCK_HZ, Door
+from homecall_pi.core.ports import VIDEO_CLOCK_HZ, AccessUnit, Door
 from homecall_pi.hardware import clip, door, picamera
 from homecall_pi.hardware.annexb import is_key_frame
 from homecall_pi.hardware.camera import WatchedCamera
@@ -26,9 +32,13 @@ from homecall_pi.hardware.encoder import SoftwareEncoder
 from homecall_pi.hardware.fake import ticks
 from homecall_pi.hardware.fake_picamera2 import Machine
 from homecall_pi.hardware.watch import Deliver
+from homecall_pi.webrtc import peer
+from homecall_pi.webrtc.steering import Steering
+from homecall_pi.webrtc.video_sender import VideoSender
 from homecall_pi.webrtc.voice import Voice
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
+NOISE_WIDTH, NOISE_HEIGHT = 640, 360
 
 
 def record(path: Path, bitrate_bps: int, seconds: int) -> int:
@@ -73,6 +83,97 @@ class Replay:
         """Keeps to what was recorded."""
 
 
+class Noise:
+    """A camera in the dark."""
+
+    def __init__(self, config: CameraConfig) -> None:
+        most_bps = config.max_bitrate_bps
+        self._encoder = SoftwareEncoder(NOISE_WIDTH, NOISE_HEIGHT, FPS, most_bps, most_bps)
+        self._key_frame = False
+        self._bitrate_bps = config.bitrate_bps
+
+    def run(self, deliver: Deliver, stopping: threading.Event) -> None:
+        """Films until `stopping`."""
+        for tick, picture in zip(ticks(1 / FPS, stopping), noise(), strict=False):
+            self._encoder.set_bitrate(self._bitrate_bps)
+            key_frame, self._key_frame = self._key_frame, False
+            data, is_key_frame = self._encoder.encode(picture, key_frame=key_frame)
+            deliver(data, is_key_frame, tick * VIDEO_CLOCK_HZ // FPS)
+
+    def force_key_frame(self) -> None:
+        """Makes the next picture a key frame."""
+        self._key_frame = True
+
+    def set_bitrate(self, bps: int) -> None:
+        """Aims at another bitrate."""
+        self._bitrate_bps = bps
+
+
+def noise() -> Iterator[av.VideoFrame]:
+    """Endless pictures: a scene, as a sensor sees it in the dark."""
+    graph = Graph()
+    graph.link_nodes(
+        graph.add("testsrc2", f"size={NOISE_WIDTH}x{NOISE_HEIGHT}:rate={FPS}"),
+        graph.add("noise", "alls=8:allf=t"),
+        graph.add("format", "yuv420p"),
+        graph.add("buffersink"),
+    ).configure()
+    while True:
+        yield graph.vpull()
+
+
+class NotingSender(VideoSender):
+    """Notes how soon a key frame that the page asks for is sent."""
+
+    _asked_s = 0.0
+    _before = 0
+
+    def _heed(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_PLI and not self._asked_s:
+            self._asked_s, self._before = time.monotonic(), self.frames_sent
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_PLI: self.C["pli"]+=1
+        if getattr(packet,"reports",None): self.C["loss"]=packet.reports[0].fraction_lost
+        super()._heed(packet)
+
+    def _repair(self, stream, lost):
+        self.C["nack"] += len(lost)
+        if not hasattr(self, "real"):
+            self.real = self._allowance.spend
+            def spend(p, *a):
+                ok = self.real(p, *a); self.C["rtx"] += ok*len(p); return ok
+            self._allowance.spend = spend
+        super()._repair(stream, lost)
+
+    def put(self, unit: AccessUnit) -> None:
+        """Sends one access unit."""
+        super().put(unit)
+        import collections
+        C = self.__dict__.setdefault("C", collections.Counter())
+        C["key" if unit.key_frame else "p"] += len(unit.data); C["nkey"] += unit.key_frame; C["n"]+=1
+        now = time.monotonic()
+        if now - self.__dict__.setdefault("t0", now) > 1:
+            self.t0 = now
+            note(f"STAT p {C['p']*8//1000} key {C['key']*8//1000} ({C['nkey']}) rtx {C['rtx']*8//1000} kbit; n {C['n']}; nack {C['nack']} pli {C['pli']} loss {C['loss']}"); C.clear()
+        if unit.key_frame and self._asked_s:
+            took_ms = 1000 * (time.monotonic() - self._asked_s)
+            self._asked_s = 0.0
+            note(f"key frame after {took_ms:.1f} ms, picture {self.frames_sent - self._before}")
+
+
+class NotingSteering(Steering):
+    """Notes what the page thinks that the network carries."""
+
+    def estimated(self, bps: int) -> None:
+        """The network is thought to carry `bps` bits per second."""
+        note(f"estimate {bps}")
+        super().estimated(bps)
+
+
+def note(text: str) -> None:
+    """Writes a line into the daemon's log."""
+    print(f"noted: {text}", file=sys.stderr, flush=True)
+
+
 def build(config: Config) -> Door:
     """The door of the configuration, with the other camera."""
     camera = msgspec.structs.replace(config.camera, source="fake")
@@ -84,6 +185,8 @@ def make_camera(kind: str, config: CameraConfig) -> WatchedCamera:
     """The other camera."""
     if kind == "picamera2":
         return picamera.build(config, Machine().library())
+    if kind == "noise":
+        return WatchedCamera(lambda: Noise(config), size=(NOISE_WIDTH, NOISE_HEIGHT))
     units = read(Path(kind))
     return WatchedCamera(lambda: Replay(units), size=(WIDTH, HEIGHT))
 
@@ -97,6 +200,8 @@ if __name__ == "__main__":
     build_door = door.build
     door.build = build
     CAMERA = sys.argv.pop(1)
-    if CAMERA != "picamera2":
+    if CAMERA in {"picamera2", "noise"}:
+        peer.VideoSender, peer.Steering = NotingSender, NotingSteering
+    else:
         Voice.run = play_nothing
     main()

@@ -1,13 +1,19 @@
-"""`scripts/bench video`: what sending H.264 as it comes costs, next to GStreamer's webrtcbin."""
+"""`scripts/bench video`: what sending H.264 as it comes costs, next to GStreamer's webrtcbin.
+
+Then, how soon a key frame that the page asks for is sent, how the encoder follows a network that
+becomes narrow, and how soon a press becomes a picture.
+"""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
+import statistics
 import subprocess
-import sys
 import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +22,13 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from tests.bench.press import print_row, waiting_page
 from tests.bench.replay_door import FPS, HEIGHT, WIDTH, read, record
+from tests.bench.wishes import follow_network, give_key_frames
 from tests.e2e.household import Door, Family, Server, launch_chromium
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 CLIP_S = 10
+SETTLE_S = 2.0
+"""Seconds from the first pictures until a measurement."""
 ANSWER = """async offer => {
   const video = document.body.appendChild(document.createElement("video"));
   video.muted = video.autoplay = true;
@@ -32,74 +41,80 @@ ANSWER = """async offer => {
   return pc.localDescription.sdp;
 }"""
 SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
+NO_SOUND = ("--microphone-source", "none", "--speaker-source", "none", "--log-level", "warning")
 
 
-async def main(seconds: float, calls: int, bitrate_bps: int) -> None:
-    """Measures both, one after the other, and prints all figures."""
+async def main(runs: int, seconds: float, calls: int, bitrate_bps: int) -> None:
+    """Measures all of it and prints the figures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        units = folder / "units"
-        real_bps = record(units, bitrate_bps, CLIP_S)
-        print(f"{WIDTH}x{HEIGHT} at {FPS}, {real_bps / 1e6:.2f} Mbit/s, to Chromium, no encoder:")
         async with async_playwright() as playwright:
             browser = await launch_chromium(playwright, "--use-fake-ui-for-media-stream")
-            await ours(folder, browser, units, seconds)
-            await theirs(folder, browser, units, seconds)
+            await costs(folder, browser, runs, seconds, bitrate_bps)
+            async with household(folder, "picamera2") as (server, door):
+                await give_key_frames(browser, server, door)
+            await follow_network(folder, playwright)
             print(f"press -> first frame presented, page waiting, {calls} calls (ms): median, p95")
             for camera in ("fake", "picamera2"):
                 await press(folder, browser, camera, calls)
 
 
-class OtherDoor(Door):
-    """The daemon with the camera that `replay_door` gives it, and no sound."""
+async def costs(
+    folder: Path, browser: Browser, runs: int, seconds: float, bitrate_bps: int
+) -> None:
+    """Prints the processor time of the whole daemon, with and without video, and of webrtcbin."""
+    units = folder / "units"
+    real_bps = record(units, bitrate_bps, CLIP_S)
+    clip = folder / "clip.h264"
+    clip.write_bytes(b"".join(read(units)) * (int(seconds / CLIP_S) + 3))
+    print(f"{WIDTH}x{HEIGHT} at {FPS}, {real_bps / 1e6:.2f} Mbit/s, to Chromium, no encoder;")
+    print(
+        f"seconds of processor time per 10 s, {runs} runs of {seconds:g} s (median, least, most):"
+    )
+    rows: dict[str, list[float]] = {"daemon": [], "daemon without camera": [], "webrtcbin": []}
+    for _ in range(runs):
+        rows["daemon"].append(await ours(folder, browser, str(units), seconds))
+        rows["daemon without camera"].append(await ours(folder, browser, "", seconds))
+        rows["webrtcbin"].append(await theirs(browser, clip, seconds))
+    for name, spent_s in rows.items():
+        median_s = statistics.median(spent_s)
+        print(f"  {name:24} {median_s:.3f} {min(spent_s):.3f} {max(spent_s):.3f}")
 
-    def __init__(self, folder: Path, server: Server, camera: str, *flags: str) -> None:
-        super().__init__(folder, server.port, *flags)
-        self.camera = camera
 
-    def start(self) -> None:
-        """Starts it."""
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.bench.replay_door", self.camera, *self.arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-
-NO_SOUND = ("--microphone-source", "none", "--speaker-source", "none", "--log-level", "warning")
-
-
-async def household(folder: Path, camera: str, *flags: str) -> tuple[Server, Door]:
-    """Server and door, running."""
+@asynccontextmanager
+async def household(folder: Path, camera: str, *flags: str) -> AsyncIterator[tuple[Server, Door]]:
+    """Server and door; the camera is one of `replay_door`'s, or what the flags say if it is ""."""
     folder = Path(tempfile.mkdtemp(dir=folder))
     server = Server(folder)
-    door = OtherDoor(folder, server, camera, *flags)
-    if camera == "fake":
-        door = Door(folder, server.port, *flags)
+    door = Door(folder, server.port, *flags)
+    if camera:
+        door.module = ("tests.bench.replay_door", camera)
     server.start()
     door.start()
-    await server.ready()
-    await door.ready()
-    return server, door
-
-
-async def ours(folder: Path, browser: Browser, units: Path, seconds: float) -> None:
-    """A call of the daemon, without sound."""
-    server, door = await household(folder, str(units), *NO_SOUND)
     try:
+        await server.ready()
+        await door.ready()
+        yield server, door
+    finally:
+        for program in (door, server):
+            if program.running:
+                program.stop()
+
+
+async def ours(folder: Path, browser: Browser, camera: str, seconds: float) -> float:
+    """Processor time of the daemon in a call without sound."""
+    source = () if camera else ("--camera-source", "none")
+    async with household(folder, camera, *NO_SOUND, *source) as (server, door):
         family = Family(await browser.new_page())
         await family.open(server.link)
         await family.becomes("waiting")
         door.ring()
         await family.becomes("ringing")  # with the picture, and no sound yet
-        await family.sees_moving_pictures()
-        await report("homecall-pi, daemon without sound", door.process, family.page, seconds)
+        if camera:
+            await family.sees_moving_pictures()
+        spent_s = await cost(door.process, family.page, seconds, fps=FPS if camera else 0)
         await family.page.close()
-    finally:
-        door.stop()
-        server.stop()
+        return spent_s
 
 
 def start_webrtcbin(clip: Path) -> subprocess.Popen[str]:
@@ -112,62 +127,54 @@ def start_webrtcbin(clip: Path) -> subprocess.Popen[str]:
     )
 
 
-async def theirs(folder: Path, browser: Browser, units: Path, seconds: float) -> None:
-    """The same by webrtcbin."""
-    clip = folder / "clip.h264"
-    rounds = int(seconds / CLIP_S) + 3
-    clip.write_bytes(b"".join(read(units)) * rounds)
+async def theirs(browser: Browser, clip: Path, seconds: float) -> float:
+    """Processor time of webrtcbin for the same."""
     sender = start_webrtcbin(clip)
     try:
         page = await browser.new_page()
+        assert sender.stdout is not None
         offer = json.loads(await asyncio.to_thread(sender.stdout.readline))
         answer = await page.evaluate(ANSWER, offer)
         # Names that only multicast DNS knows: the page's checks reach us without.
         lines = [line for line in answer.splitlines() if ".local" not in line]
         print(json.dumps("\r\n".join(lines) + "\r\n"), file=sender.stdin, flush=True)
         await page.wait_for_function(f"{SHOWN} > {FPS}")
-        await report("GStreamer webrtcbin", psutil.Process(sender.pid), page, seconds)
+        spent_s = await cost(psutil.Process(sender.pid), page, seconds, fps=FPS)
         await page.close()
     finally:
         sender.kill()
         sender.wait()
+    return spent_s
 
 
-async def report(name: str, process: psutil.Process, page: Page, seconds: float) -> None:
-    """One line: processor time per 10 s, and what the page showed meanwhile."""
-    before: Any = await page.evaluate(SHOWN)
-    spent_s = await cost(process, seconds)
-    shown: Any = await page.evaluate(SHOWN) - before
-    print(f"  {name:34} {spent_s:.3f} s per 10 s, {shown / seconds:.1f} pictures per second")
-
-
-async def cost(process: psutil.Process, seconds: float) -> float:
-    """Seconds of processor time per 10 s."""
+async def cost(process: psutil.Process, page: Page, seconds: float, *, fps: float) -> float:
+    """Seconds of processor time per 10 s, in which the page has to show `fps` all the time."""
+    await asyncio.sleep(SETTLE_S)
+    shown: Any = await page.evaluate(SHOWN)
     before = process.cpu_times()
     await asyncio.sleep(seconds)
     after = process.cpu_times()
+    shown = await page.evaluate(SHOWN) - shown
+    assert abs(shown / seconds - fps) <= 0.1 * fps, f"{shown} pictures in {seconds:g} s"
     return (after.user + after.system - before.user - before.system) * 10 / seconds
 
 
 async def press(folder: Path, browser: Browser, camera: str, calls: int) -> None:
     """Rings until the first picture, the camera cold each time."""
-    server, door = await household(folder, camera)
-    try:
+    async with household(folder, "" if camera == "fake" else camera) as (server, door):
         family = Family(await browser.new_page())
         await family.open(server.link)
         await family.becomes("waiting")
         rows = [await waiting_page(door, family) for _ in range(calls)]
         print_row(f"camera: {camera}", [row["first frame presented"] for row in rows])
         await family.page.close()
-    finally:
-        door.stop()
-        server.stop()
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/bench video", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each measurement [20]")
+    parser.add_argument("--runs", type=int, default=3, help="of each measurement of cost [3]")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each of them [20]")
     parser.add_argument("--calls", type=int, default=10, help="presses for each camera [10]")
     parser.add_argument("--bitrate", type=int, default=2_000_000, help="bits per second [2000000]")
     given = parser.parse_args()
-    asyncio.run(main(given.seconds, given.calls, given.bitrate))
+    asyncio.run(main(given.runs, given.seconds, given.calls, given.bitrate))

@@ -19,11 +19,11 @@ def earliest(low: float, high: float) -> float:
 
 
 def test_delays_double_up_to_a_bound_and_stay_there():
-    assert list(islice(delays(latest), 8)) == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0]
+    assert list(islice(delays(latest), 8)) == [0.25, 0.5, 1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
 
 
 def test_even_the_earliest_draw_waits_half_the_bound():
-    assert list(islice(delays(earliest), 8)) == [0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 7.5, 7.5]
+    assert list(islice(delays(earliest), 8)) == [0.125, 0.25, 0.5, 1.0, 1.5, 1.5, 1.5, 1.5]
 
 
 def test_a_fresh_sequence_starts_at_the_first_delay():

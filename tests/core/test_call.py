@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from homecall_pi.core import call as table
 from homecall_pi.core.call import (
+    AcceptAnswer,
     Accepted,
     Action,
     AddCandidate,
     AnswerReceived,
     Call,
     CandidateReceived,
+    CheckLine,
     ClosePeer,
     Connected,
     DeadlinePassed,
@@ -26,13 +29,18 @@ from homecall_pi.core.call import (
     Leave,
     Limits,
     LineDown,
+    LineProven,
     LineUp,
+    MediaBack,
+    MediaLost,
     OfferReady,
     OpenPeer,
     PeerClosed,
     PeerFailed,
     Pressed,
     Reason,
+    ReleaseDoor,
+    ReleaseWanted,
     SendOffer,
     Show,
     State,
@@ -40,10 +48,12 @@ from homecall_pi.core.call import (
     Sweep,
 )
 from homecall_pi.core.messages import IceCandidate
+from homecall_pi.core.seal import Verdict
 
 LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600)
 OURS = LineUp(replaces_offers=True)
 OTHERS = LineUp(replaces_offers=False)
+VERIFIED, REFUSED = Verdict.VERIFIED, Verdict.REFUSED
 
 
 def an_offer(serial: int) -> str:
@@ -85,9 +95,10 @@ class Door:
         done = self.on(Pressed())
         return done + self.on(OfferReady(self.call.peer, an_offer(serial)))
 
-    def answered_by(self, *, control: bool) -> list[Action]:
+    def answered_by(self, *, control: bool, verdict: Verdict = Verdict.KEYLESS) -> list[Action]:
         assert self.call.offer is not None
-        done = self.on(AnswerReceived(an_answer(self.call.offer, control=control)))
+        answer = an_answer(self.call.offer, control=control)
+        done = self.on(AnswerReceived(answer, "", verdict))
         return done + self.on(Connected(self.call.peer))
 
 
@@ -170,7 +181,6 @@ def test_a_page_opened_late_in_the_ring_gets_time_to_decide(door: Door) -> None:
         (HungUp(1), Reason.HUNG_UP),
         (HangUp(), Reason.HUNG_UP),
         (PeerClosed(1), Reason.PAGE_GONE),
-        (PeerFailed(1), Reason.FAILED),
     ],
 )
 def test_a_conversation_ends_for_its_reason(door: Door, event: Event, reason: Reason) -> None:
@@ -198,12 +208,12 @@ def test_a_preview_that_is_declined_ends_the_ring(door: Door, event: Event) -> N
     assert door.call.state is State.IDLE
 
 
-@pytest.mark.parametrize("event", [PeerClosed(1), PeerFailed(1)])
+@pytest.mark.parametrize("event", [PeerClosed(1), PeerFailed(1), MediaLost(1)])
 def test_a_preview_that_vanishes_is_offered_anew_while_the_ring_lasts(
     door: Door, event: Event
 ) -> None:
     door.ring()
-    until = door.call.ring_until
+    until = door.call.give_up_at
     door.answered_by(control=True)
     assert door.on(event) == [
         ClosePeer(1, Reason.FAILED),
@@ -284,6 +294,127 @@ def test_a_call_that_ended_without_a_line_is_cleared_from_the_server_later(door:
     door.wait_for_deadline()
     assert door.on(OURS) == [Leave(), Join(), Show(State.IDLE)]
     assert door.on(LineDown(), OURS) == [Show(State.OFFLINE), Join(), Show(State.IDLE)]
+
+
+def talking(door: Door, *, control: bool) -> Door:
+    door.ring()
+    door.answered_by(control=control)
+    door.on(Accepted(door.call.peer))
+    assert door.call.state is State.TALKING
+    return door
+
+
+def resumed(door: Door, *, control: bool) -> None:
+    """The page takes the connection that is offered anew."""
+    peer = door.call.peer
+    door.on(OfferReady(peer, an_offer(peer)))
+    door.on(AnswerReceived(an_answer(an_offer(peer), control=control)), Connected(peer))
+
+
+@pytest.mark.parametrize("event", [MediaLost(1), PeerFailed(1)])
+def test_media_that_falls_silent_does_not_end_a_conversation(door: Door, event: Event) -> None:
+    talking(door, control=True)
+    assert door.on(event) == [CheckLine(), Show(State.RECONNECTING)]
+    assert door.call.deadline == door.now + table.RESUME_S
+
+
+def test_media_that_comes_back_by_itself_needs_no_other_connection(door: Door) -> None:
+    until = talking(door, control=True).call.deadline
+    assert door.on(MediaLost(1), MediaBack(1))[-1] == Show(State.TALKING)
+    assert door.call.deadline == until
+    assert door.on(LineProven()) == []
+
+
+def test_a_good_line_offers_another_connection_at_once(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1))
+    assert door.on(LineProven()) == [ClosePeer(1, None), OpenPeer(2, again=True)]
+    assert door.on(LineProven()) == []
+    assert door.on(OfferReady(2, an_offer(2))) == [Join(), SendOffer(an_offer(2))]
+    assert door.call.state is State.RECONNECTING
+
+
+def test_a_line_that_was_lost_as_well_offers_another_connection_when_it_is_back(
+    door: Door,
+) -> None:
+    talking(door, control=True).on(MediaLost(1))
+    assert door.on(LineDown()) == []
+    assert door.on(PeerClosed(1)) == []
+    assert door.on(OURS) == [Join(), ClosePeer(1, None), OpenPeer(2, again=True)]
+
+
+@pytest.mark.parametrize("control", [True, False])
+def test_a_conversation_goes_on_over_another_connection(door: Door, control: bool) -> None:
+    until = talking(door, control=control).call.deadline
+    door.now += 10
+    door.on(MediaLost(1), LineProven())
+    resumed(door, control=control)
+    assert door.call.state is (State.RECONNECTING if control else State.TALKING)
+    door.on(Accepted(2))
+    assert (door.call.state, door.call.deadline) == (State.TALKING, until)
+
+
+def test_an_offer_that_may_have_met_a_dead_line_is_sent_again(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1), LineProven(), OfferReady(2, an_offer(2)))
+    for _ in range(3):
+        assert door.wait_for_deadline() == [Join(), SendOffer(an_offer(2))]
+
+
+def test_an_offer_in_a_queue_is_not_sent_again(others_door: Door) -> None:
+    talking(others_door, control=False).on(MediaLost(1), LineProven(), OfferReady(2, an_offer(2)))
+    assert others_door.wait_for_deadline() == []
+    assert others_door.on(LineDown(), OTHERS) == [Join(), Sweep(), Join(), SendOffer(an_offer(2))]
+
+
+def test_another_connection_that_comes_to_nothing_is_followed_by_a_third(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1), LineProven())
+    resumed(door, control=True)
+    assert door.on(PeerFailed(2)) == [ClosePeer(2, None), OpenPeer(3, again=True)]
+    resumed(door, control=True)
+    assert of(OpenPeer, door.wait_for_deadline()) == []
+    assert door.call.state is State.IDLE
+
+
+def test_an_answer_that_leads_nowhere_is_followed_by_another_offer(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1), LineProven(), OfferReady(2, an_offer(2)))
+    door.on(AnswerReceived(an_answer(an_offer(2), control=True)))
+    assert door.wait_for_deadline() == [ClosePeer(2, None), OpenPeer(3, again=True)]
+
+
+def test_connections_that_come_to_nothing_without_a_line_wait_for_it(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1), LineProven())
+    resumed(door, control=True)
+    assert door.on(LineDown(), PeerFailed(2)) == []
+    assert door.on(OURS)[1:] == [ClosePeer(2, None), OpenPeer(3, again=True)]
+    door.on(LineDown(), OfferReady(3, an_offer(3)))
+    assert door.on(OURS)[1:] == [ClosePeer(3, None), OpenPeer(4, again=True)]
+
+
+def test_reconnecting_tries_only_so_many_connections(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1), LineProven())
+    for _ in range(table.MAX_OFFERS):
+        assert door.call.state is State.RECONNECTING
+        resumed(door, control=True)
+        done = door.on(PeerFailed(door.call.peer))
+    assert done[-1] == Show(State.IDLE, Reason.FAILED)
+
+
+def test_a_page_that_does_not_come_back_is_given_up(door: Door) -> None:
+    talking(door, control=True).on(MediaLost(1))
+    assert door.wait_for_deadline()[0] == ClosePeer(1, Reason.PAGE_GONE)
+
+
+def test_reconnecting_does_not_make_a_conversation_longer(door: Door) -> None:
+    until = talking(door, control=True).call.deadline or 0
+    door.now = until - 1
+    door.on(MediaLost(1))
+    assert door.call.deadline == until
+    assert door.wait_for_deadline()[0] == ClosePeer(1, Reason.TOO_LONG)
+
+
+@pytest.mark.parametrize("event", [HangUp(), HungUp(1)])
+def test_either_side_may_hang_up_while_reconnecting(door: Door, event: Event) -> None:
+    talking(door, control=True).on(MediaLost(1))
+    assert door.on(event)[0] == ClosePeer(1, Reason.HUNG_UP)
 
 
 def test_an_answer_before_any_offer_is_ignored(door: Door) -> None:
@@ -369,6 +500,64 @@ def test_a_call_that_is_answered_needs_no_sweeping_when_the_line_comes_back(
     assert others_door.on(OTHERS) == [Join()]
 
 
+def test_an_answer_that_is_refused_gets_no_connection_and_the_ring_goes_on(door: Door) -> None:
+    door.ring()
+    before = door.call
+    assert door.on(AnswerReceived(an_answer(an_offer(1), control=True), "", REFUSED)) == []
+    assert door.call == msgspec.structs.replace(before, refused=True)
+    door.answered_by(control=True, verdict=VERIFIED)
+    assert door.call.verified
+    door.on(HangUp(), Pressed())
+    assert (door.call.verified, door.call.refused) == (False, False)
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("answered", [False, True], ids=["preview", "talking"])
+def test_the_door_is_released_for_a_verified_page_alone(
+    door: Door, verdict: Verdict, answered: bool
+) -> None:
+    door.ring()
+    door.answered_by(control=True, verdict=verdict)
+    if answered:
+        door.on(Accepted(1))
+    released = door.on(ReleaseWanted(1))
+    assert released == ([ReleaseDoor()] if verdict is VERIFIED else [])
+    assert door.on(ReleaseWanted(2)) == []
+
+
+def test_the_door_is_released_in_a_call_alone(door: Door) -> None:
+    assert door.on(ReleaseWanted(0)) == []
+    door.ring()
+    assert door.on(ReleaseWanted(1)) == []
+    door.answered_by(control=True, verdict=VERIFIED)
+    door.on(HangUp())
+    assert door.on(ReleaseWanted(1)) == []
+
+
+def test_a_connection_is_told_whether_its_page_is_verified(door: Door) -> None:
+    door.ring()
+    accepting = of(AcceptAnswer, door.answered_by(control=True, verdict=VERIFIED))
+    assert accepting == [AcceptAnswer(1, an_answer(an_offer(1), control=True), verified=True)]
+
+
+@pytest.mark.parametrize("verdict", [Verdict.UNVERIFIED, Verdict.KEYLESS, REFUSED])
+def test_nobody_takes_over_a_verified_call_without_proof(door: Door, verdict: Verdict) -> None:
+    door.ring()
+    door.answered_by(control=True, verdict=VERIFIED)
+    door.on(Accepted(1), MediaLost(1), LineProven(), OfferReady(2, an_offer(2)))
+    assert door.on(AnswerReceived(an_answer(an_offer(2), control=True), "", verdict)) == []
+    assert door.call.verified
+    assert of(AcceptAnswer, door.answered_by(control=True, verdict=VERIFIED)) != []
+
+
+def test_a_call_that_was_not_verified_goes_on_as_it_was(door: Door) -> None:
+    door.ring()
+    door.answered_by(control=True, verdict=Verdict.UNVERIFIED)
+    door.on(Accepted(1), MediaLost(1), LineProven(), OfferReady(2, an_offer(2)))
+    assert of(AcceptAnswer, door.answered_by(control=True, verdict=Verdict.UNVERIFIED)) != []
+    assert not door.call.verified
+
+
 def test_stopping_ends_the_call_and_leaves(door: Door) -> None:
     door.ring()
     assert door.on(Stop()) == [ClosePeer(1, Reason.STOPPED), Leave(), Show(State.OFFLINE)]
@@ -398,11 +587,13 @@ class Anything(RuleBasedStateMachine):
         self.offers: dict[int, str] = {}
         self.queue: list[str] = []
         self.page_joined = False
+        self.verified = False
 
     def feed(self, event: Event) -> None:
         self.call, actions = table.step(self.call, event, self.now, LIMITS)
         for action in actions:
             self.perform(action)
+        self.verified = self.verified and self.call.deadline is not None
 
     def perform(self, action: Action) -> None:
         match action:
@@ -424,6 +615,11 @@ class Anything(RuleBasedStateMachine):
             case Sweep():
                 assert self.call.line, "a guest was sent without a line"
                 self.queue.clear()
+            case AcceptAnswer(verified=verified):
+                assert verified or not self.verified, "a verified call was taken over"
+                self.verified = verified
+            case ReleaseDoor():
+                assert self.verified, "the door was released for a stranger"
 
     @rule(ours=st.booleans())
     @precondition(lambda self: not self.call.line)
@@ -452,24 +648,35 @@ class Anything(RuleBasedStateMachine):
         self.feed(DeadlinePassed())
 
     @rule()
-    @precondition(lambda self: self.call.state is State.OFFERING)
+    @precondition(lambda self: self.call.offer is None and self.open)
     def offer_ready(self) -> None:
         self.feed(OfferReady(self.call.peer, self.offers[self.call.peer]))
 
-    @rule(kind=st.sampled_from([Connected, Accepted, Declined, HungUp]), back=st.integers(0, 2))
+    @rule()
+    @precondition(lambda self: self.call.line)
+    def line_proven(self) -> None:
+        self.feed(LineProven())
+
+    @rule(
+        kind=st.sampled_from([Connected, Accepted, Declined, HungUp, ReleaseWanted]),
+        back=st.integers(0, 2),
+    )
     def page_says(self, kind: type, back: int) -> None:
         self.feed(kind(max(0, self.call.peer - back)))
 
-    @rule(kind=st.sampled_from([PeerClosed, PeerFailed]), back=st.integers(0, 2))
+    @rule(
+        kind=st.sampled_from([MediaLost, MediaBack, PeerClosed, PeerFailed]),
+        back=st.integers(0, 2),
+    )
     def connection_ends(self, kind: type, back: int) -> None:
         self.feed(kind(max(0, self.call.peer - back)))
 
-    @rule(control=st.booleans())
+    @rule(control=st.booleans(), verdict=st.sampled_from(Verdict))
     @precondition(lambda self: self.queue and self.call.line)
-    def page_joins_and_answers(self, control: bool) -> None:
+    def page_joins_and_answers(self, control: bool, verdict: Verdict) -> None:
         newest = self.queue[-1]
         self.queue.clear()
-        self.feed(AnswerReceived(an_answer(newest, control=control)))
+        self.feed(AnswerReceived(an_answer(newest, control=control), "", verdict))
 
     @rule(serial=st.integers(0, 5), control=st.booleans())
     def stray_answer(self, serial: int, control: bool) -> None:
@@ -490,6 +697,10 @@ class Anything(RuleBasedStateMachine):
         in_call = self.call.state not in {State.OFFLINE, State.IDLE}
         assert bool(self.open) == in_call
         assert (self.call.deadline is not None) == in_call
+
+    @invariant()
+    def verified_as_long_as_the_call_lasts(self) -> None:
+        assert self.call.verified == self.verified
 
     @invariant()
     def idle_means_joined(self) -> None:

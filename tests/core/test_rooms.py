@@ -354,6 +354,34 @@ class TestStandingOffer:
         assert desk.rooms.held_bytes == len(encode(offer(DOOR, "я" * 100)).encode())
 
 
+class TestServed:
+    """A server of certain rooms."""
+
+    @pytest.fixture
+    def desk(self) -> Desk:
+        return Desk(Rooms([ROOM.upper()]))
+
+    def test_others_are_refused_and_nothing_is_kept_of_them(self, desk: Desk):
+        refusal = Error("room is not served here", OTHER_ROOM)
+        assert desk.join("x", DOOR, OTHER_ROOM) == [("x", refusal)]
+        assert desk.act("x", offer(DOOR, room=OTHER_ROOM)) == [Ignored("message before join")]
+        assert len(desk.rooms) == 0
+
+    def test_a_device_is_refused_like_a_page(self, desk: Desk):
+        refusal = [Send("x", encode(Error("room is not served here", OTHER_ROOM)))]
+        assert desk.rooms.receive("x", Join(OTHER_ROOM, DOOR), 0.0, device=True) == refusal
+
+    def test_its_own_are_served_in_any_spelling(self, desk: Desk):
+        desk.join("d", DOOR)
+        desk.join("a", ANNA, ROOM.upper())
+        assert desk.take("d", offer(DOOR)) == [("a", offer(DOOR))]
+
+    def test_a_refusal_leaves_one_in_the_former_room(self, desk: Desk):
+        desk.join("d", DOOR)
+        desk.join("d", DOOR, OTHER_ROOM)
+        assert desk.rooms.room_of("d") == ROOM
+
+
 class TestServerLimits:
     """Bounds on everything together; small here, to be quick."""
 
@@ -361,6 +389,27 @@ class TestServerLimits:
     def small(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(rooms_module, "MAX_ROOMS", 2)
         monkeypatch.setattr(rooms_module, "MAX_HELD_BYTES", 1000)
+
+    def test_a_room_with_nobody_in_it_yields_to_one_with_people(self, desk: Desk):
+        rooms = [str(UUID(int=number)) for number in range(4)]
+        for room in rooms[:2]:
+            desk.join(room, DOOR, room)
+            desk.now += 1.0
+            desk.take(room, offer(DOOR, room=room))
+            desk.rooms.lost(room)
+        assert desk.join("late", DOOR, rooms[2]) == []
+        assert desk.join("a", ANNA, rooms[1]) == [("a", offer(DOOR, room=rooms[1]))]
+        full = Error("server is full", rooms[0])
+        assert desk.join("b", BORIS, rooms[0]) == [("b", full)]  # its offer was the older one
+        assert desk.rooms.held_bytes == len(encode(offer(DOOR, room=rooms[1])))
+
+    def test_the_largest_offer_yields_to_smaller_ones(self, desk: Desk):
+        desk.join("d", DOOR)
+        for name, room, size in (("x", OTHER_ROOM, 600), ("d", ROOM, 300)):
+            desk.join(name, DOOR, room)
+            assert desk.take(name, offer(DOOR, "x" * size, room)) == []
+        assert desk.join("a", ANNA) == [("a", offer(DOOR, "x" * 300))]
+        assert desk.join("b", ANNA, OTHER_ROOM) == []
 
     def test_no_more_rooms_than_the_limit(self, desk: Desk):
         rooms = [str(UUID(int=number)) for number in range(3)]

@@ -48,6 +48,7 @@ def test_a_press_while_talking_disturbs_nobody():
         (Reason.HUNG_UP, State.TALKING, Tone.ENDED),
         (Reason.PAGE_GONE, State.TALKING, Tone.ENDED),
         (Reason.TOO_LONG, State.TALKING, Tone.ENDED),
+        (Reason.PAGE_GONE, State.RECONNECTING, Tone.ENDED),
     ],
 )
 @pytest.mark.parametrize("after", [State.IDLE, State.OFFLINE])

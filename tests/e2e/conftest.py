@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -48,12 +49,15 @@ class Household:
     ) -> None:
         if with_server:
             await self.start_server()
-        self.door = Door(self.folder, self.server.port, *door_flags)
-        self.door.environment = environment or {}
+        self.door = self.make_door(*door_flags)
+        self.door.environment |= environment or {}
         self.programs.insert(0, self.door)
         self.door.start()
         if with_server:
             await self.door.ready()
+
+    def make_door(self, *flags: str) -> Door:
+        return Door(self.folder, self.server.port, *flags)
 
     async def start_server(self) -> None:
         if self.server not in self.programs:
@@ -124,7 +128,14 @@ async def household(
 ) -> AsyncIterator[Household]:
     """Nothing runs yet: `await household.start()`."""
     household = Household(tmp_path, browser)
-    yield household
+    async with looked_after(household, request):
+        yield household
+
+
+@asynccontextmanager
+async def looked_after(household: Household, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """Closes it at the end; keeps what a test that failed leaves, and judges the others' errors."""
+    yield
     failed = request.node.stash.get(_failed, True)
     name = re.sub(r"\W+", "-", request.node.name)
     await household.close(KEPT / name if failed else None)

@@ -35,9 +35,18 @@ class DeployedServer:
         self._server: Server | None = None
 
     async def start(self) -> int:
-        self._server = await serve(self._attend, "localhost", 0, process_request=_page)
+        self._server = await serve(self._attend, "localhost", 0, process_request=self.answer)
         self.port = int(next(iter(self._server.sockets)).getsockname()[1])
         return self.port
+
+    def answer(self, _: ServerConnection, request: Request) -> Response | None:
+        """What a plain request gets: the page, whatever its path."""
+        if request.path.startswith("/signal"):
+            return None
+        body = PAGE.read_bytes()
+        headers = Headers({"Content-Type": "text/html", "Content-Length": str(len(body))})
+        headers["Connection"] = "close"
+        return Response(200, "OK", headers, body)
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -87,12 +96,3 @@ class DeployedServer:
         self.queue.append((sender, frame))
         offers = sum(json.loads(waiting)["type"] == "offer" for _, waiting in self.queue)
         self.longest_queue = max(self.longest_queue, offers)
-
-
-def _page(_: ServerConnection, request: Request) -> Response | None:
-    if request.path.startswith("/signal"):
-        return None
-    body = PAGE.read_bytes()
-    headers = Headers({"Content-Type": "text/html", "Content-Length": str(len(body))})
-    headers["Connection"] = "close"
-    return Response(200, "OK", headers, body)

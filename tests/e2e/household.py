@@ -36,11 +36,18 @@ CHROMIUM_FLAGS = [
 ]
 
 
-async def launch_chromium(playwright: Playwright, *flags: str) -> Browser:
-    """Debian's Chromium, headless, with a microphone that beeps (or plays what a flag says)."""
+async def launch_chromium(
+    playwright: Playwright, *flags: str, wrapper: Path | None = None
+) -> Browser:
+    """Debian's Chromium, headless, with a microphone that beeps (or plays what a flag says).
+
+    A `wrapper` is a script that starts it in its stead.
+    """
     path = shutil.which("chromium")
     assert path, "Chromium is missing; scripts/test installs it"
-    return await playwright.chromium.launch(executable_path=path, args=[*CHROMIUM_FLAGS, *flags])
+    return await playwright.chromium.launch(
+        executable_path=wrapper or path, args=[*CHROMIUM_FLAGS, *flags]
+    )
 
 
 async def until(what: str, condition: Callable[[], Any], patience_s: float = PATIENCE_S) -> Any:
@@ -68,11 +75,13 @@ class Program:
         self.arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
         self.environment: dict[str, str] = {}
+        self.prefix: tuple[str, ...] = ()
+        self.module: tuple[str, ...] = ("homecall_pi",)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "homecall_pi", *self.arguments],
+                [*self.prefix, sys.executable, "-m", *self.module, *self.arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

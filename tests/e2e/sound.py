@@ -8,11 +8,24 @@ import wave
 from array import array
 from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 import av
+import numpy as np
+import numpy.typing as npt
 
 RATE = 48_000
 FRAME_S = 0.02
+BANDS = 16
+SPEECH_HZ = (150.0, 6000.0)
+FLOOR = 1e-7
+"""Power, relative to the loudest, below which there is silence."""
+PIECE = 15
+"""Frames (0.3 s) in which browsers stretch sound too little to matter."""
+DRIFT = 3
+"""Frames (60 ms) that a browser stretches or shrinks a piece by at most."""
+
+Matrix: TypeAlias = npt.NDArray[np.float64]
 
 
 def decode(recording: bytes | Path) -> array[int]:
@@ -27,15 +40,6 @@ def decode(recording: bytes | Path) -> array[int]:
     return samples
 
 
-def envelope(samples: array[int]) -> list[float]:
-    """Root mean square of each 20 ms."""
-    size = int(RATE * FRAME_S)
-    return [
-        math.sqrt(sum(sample * sample for sample in samples[start : start + size : 4]) * 4 / size)
-        for start in range(0, len(samples) - size + 1, size)
-    ]
-
-
 def dbfs(samples: array[int]) -> float:
     """Root mean square in dB below full scale."""
     power = sum(sample * sample for sample in samples) / max(1, len(samples))
@@ -43,20 +47,46 @@ def dbfs(samples: array[int]) -> float:
 
 
 def similarity(heard: array[int], said: array[int]) -> float:
-    """Best correlation of the loudness of `heard` with any stretch of `said`, played round."""
-    part, whole = envelope(heard), envelope(said)
-    whole = whole + whole[: len(part)]
-    return max(
-        correlation(part, whole[lag : lag + len(part)]) for lag in range(len(whole) - len(part) + 1)
-    )
+    """How much `heard` is a stretch of `said`, played round: 1 if it is, below 0.5 if it is not.
+
+    Pieces of it are looked for in their order. From one to the next, time may stretch or shrink:
+    browsers play sound slower and faster when it comes unevenly.
+    """
+    part, whole = _spectrogram(heard), _spectrogram(said)
+    whole = np.concatenate([whole, whole[: len(part) + PIECE]])
+    starts = range(0, len(part) - PIECE + 1, PIECE)
+    likeness = [_likeness(part[start : start + PIECE], whole[start:]) for start in starts]
+    count = min(len(each) for each in likeness)
+    best = np.zeros(count)
+    for each in likeness:
+        best = np.max([np.roll(best, lag) for lag in range(-DRIFT, DRIFT + 1)], axis=0)
+        best += each[:count]
+    return float(best.max() / len(likeness))
 
 
-def correlation(one: list[float], other: list[float]) -> float:
-    """Pearson's correlation."""
-    mean, other_mean = sum(one) / len(one), sum(other) / len(other)
-    one, other = [x - mean for x in one], [y - other_mean for y in other]
-    norm = math.sqrt(sum(x * x for x in one) * sum(y * y for y in other))
-    return sum(x * y for x, y in zip(one, other, strict=True)) / norm if norm else 0.0
+def _likeness(piece: Matrix, whole: Matrix) -> Matrix:
+    """Pearson's correlation of the piece with each stretch of the whole."""
+    windows = np.lib.stride_tricks.sliding_window_view(whole, len(piece), axis=0)
+    flat = windows.transpose(0, 2, 1).reshape(len(windows), -1)
+    one = _normal(piece.reshape(1, -1))
+    return np.asarray(_normal(flat) @ one[0])
+
+
+def _normal(rows: Matrix) -> Matrix:
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    return np.asarray(centred / (np.linalg.norm(centred, axis=1, keepdims=True) + 1e-9))
+
+
+def _spectrogram(samples: array[int]) -> Matrix:
+    """Loudness in dB of each 20 ms in each of BANDS bands, as the ear divides them."""
+    size = int(RATE * FRAME_S)
+    frames = np.lib.stride_tricks.sliding_window_view(np.array(samples, float), 2 * size)[::size]
+    power = np.abs(np.fft.rfft(frames * np.hanning(2 * size))) ** 2
+    mel = np.linspace(*(2595 * np.log10(1 + hz / 700) for hz in SPEECH_HZ), BANDS + 1)
+    edges = np.searchsorted(np.fft.rfftfreq(2 * size, 1 / RATE), 700 * (10 ** (mel / 2595) - 1))
+    bands = np.stack([power[:, a:b].mean(axis=1) for a, b in pairwise(edges)], axis=1)
+    loudness = 10 * np.log10(bands + FLOOR * bands.max() + 1)
+    return np.asarray(loudness - loudness.mean(axis=0))
 
 
 def loudest_pitch(samples: array[int]) -> float:

@@ -15,6 +15,8 @@ from .household import Family, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
+SAME_SPEECH = 0.65
+"""Similarity: 0.78 to 0.99 in 16 calls, most of them on a busy machine; other speech up to 0.49."""
 CALLS = 20
 REST_LOOKS = 25
 """Looks (half a second) in which nothing changed: the call is cleared away."""
@@ -31,11 +33,7 @@ async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
     heard = sound.decode(await family.records_sound(6))
     assert sound.dbfs(heard) > -40
     said = sound.decode(clip.MEDIA / "speech.ogg")
-    # The browser stretches and shortens sound while it gets to know the network, so the stretches
-    # are looked for one by one.
-    size = 2 * sound.RATE
-    stretches = [heard[start : start + size] for start in (0, size, 2 * size - sound.RATE // 2)]
-    assert statistics.median(sound.similarity(each, said) for each in stretches) > 0.8
+    assert sound.similarity(heard, said) > SAME_SPEECH
     status = household.door.status
     assert status.state == "ringing"
     assert status.audio_samples == 0, "the family was heard before it answered"

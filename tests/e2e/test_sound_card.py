@@ -91,3 +91,30 @@ async def test_the_visitor_hears_the_chime_ring_back_and_the_end(
     await listener.hears(425)
     await family.page.click("#decline")
     await listener.hears(783.99)
+
+
+@pytest.mark.parametrize("missed", [True, False], ids=["until-missed", "for-a-moment"])
+async def test_a_card_replugged_in_a_call_is_heard_again_both_ways(
+    missed: bool, household: Household, card: VirtualCard, beeps: Path
+):
+    await household.start(*CARD, "--no-sounds-on", environment=card.environment)
+    family = await household.talking()
+    await Listener(card).hears(PITCH_HZ)
+    card.unplug()
+    if missed:
+        await until("the door misses its card", lambda: "; retrying" in household.door.output)
+    card.plug()
+    await Listener(card).hears(PITCH_HZ)
+    card.say(beeps)
+    assert beeps_in(sound.decode(await family.records_sound(3)), VISITOR_HZ) > 3
+    await until("the door says so", lambda: " again" in household.door.output)
+    lost, back = about_the_card(household.door.output)
+    assert "the microphone " in lost
+    assert "the speaker " in lost
+    assert back.endswith("the microphone and the speaker work again")
+    assert household.door.status.state == await family.state() == "talking"
+
+
+def about_the_card(log: str) -> list[str]:
+    lines = log.splitlines()
+    return [line for line in lines if "the microphone" in line or "the speaker" in line]

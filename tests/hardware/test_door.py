@@ -40,6 +40,12 @@ def test_the_panel_at_the_pins():
     assert panel.door == "none"
 
 
+def test_parts_with_threads_that_could_hang_show_their_progress():
+    assert door.build(Config()).progress == ()
+    config = load(None, {"panel": {"source": "gpio"}, "camera": {"source": "v4l2"}})
+    assert [part.name for part in door.build(config).progress] == ["panel", "camera"]
+
+
 @pytest.mark.parametrize(
     ("keys", "message"),
     [

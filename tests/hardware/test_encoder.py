@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from itertools import islice
 
+import pytest
+
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.hardware import annexb, clip
 from homecall_pi.hardware.encoder import GOP_S, SoftwareEncoder
@@ -39,8 +41,9 @@ def test_a_key_frame_comes_when_it_is_asked_for_and_otherwise_seldom():
     assert all(is_whole_key_frame(units[index]) for index in keys)
 
 
-def test_the_bitrate_can_be_lowered_and_raised_again():
-    encoder = SoftwareEncoder(*SIZE, 10, 600_000, 600_000)
+@pytest.mark.parametrize("most_bps", [600_000, 1_000_000], ids=["from the most", "from below it"])
+def test_the_bitrate_can_be_lowered_and_raised_again(most_bps: int):
+    encoder = SoftwareEncoder(*SIZE, 10, 600_000, most_bps)
 
     def bits_of_second_half() -> int:
         return sum(8 * len(unit.data) for unit in encoded(encoder, 60)[30:]) // 3

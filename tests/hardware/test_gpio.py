@@ -174,6 +174,37 @@ async def test_stop_ends_the_thread_and_gives_the_pins_back(start: Callable[...,
     panel.stop()
 
 
+async def test_the_thread_shows_that_it_goes_on_with_nothing_to_do(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(gpio, "LOOK_S", 0.001)
+    panel = await start()
+    for _ in range(3):
+        moved_at = panel.progress.moved_at
+        await until(lambda: panel.progress.moved_at > moved_at)  # noqa: B023
+    await panel.ended()
+    await until(lambda: panel.progress.moved_at is None)
+
+
+async def test_a_thread_that_is_stuck_in_a_library_hangs(
+    start: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+):
+    returns = threading.Event()
+    entered = threading.Event()
+
+    def drive(*_: object) -> None:
+        entered.set()
+        returns.wait()
+
+    panel = await start(led_pin=LIGHT)
+    monkeypatch.setattr(pin(LIGHT), "_set_state", drive)
+    panel.show(Show(State.IDLE))
+    await asyncio.to_thread(entered.wait)
+    moved_at = panel.progress.moved_at
+    assert panel.progress.hangs(moved_at + gpio.HANG_S + 1)
+    returns.set()
+
+
 async def test_a_press_after_stop_is_none(start: Callable[..., Any]):
     panel = await start()
     button = pin(BUTTON)

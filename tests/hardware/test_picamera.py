@@ -18,6 +18,7 @@ import pytest
 from homecall_pi.config import CameraConfig
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.errors import OperatorError
+from homecall_pi.hardware import camera as camera_module
 from homecall_pi.hardware import picamera
 from homecall_pi.hardware.camera import WatchedCamera
 from homecall_pi.hardware.fake_picamera2 import Encoder, Machine, MappedArray, Output, Transform
@@ -279,6 +280,47 @@ async def test_a_camera_that_hangs_for_ever_holds_up_nothing(
     machine.returns.set()
     await until_picture(film(camera))
     camera.stop()
+
+
+async def until_it_rests(camera: WatchedCamera) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while camera.progress.moved_at is not None:
+            await asyncio.sleep(0.001)
+
+
+async def test_the_camera_makes_progress_while_it_films_and_rests_when_it_is_off(
+    camera: WatchedCamera,
+):
+    assert camera.progress.moved_at is None
+    units = film(camera)
+    await take(units, 2)
+    first = camera.progress.moved_at
+    assert first is not None
+    await take(units, 2)
+    assert camera.progress.moved_at > first
+    camera.stop()
+    await until_it_rests(camera)
+
+
+async def test_a_camera_that_is_missing_does_not_hang(machine: Machine, camera: WatchedCamera):
+    machine.connected = False
+    await until_card(film(camera))
+    for _ in range(3):  # it is tried again and again
+        await until_it_rests(camera)
+    camera.stop()
+
+
+async def test_a_camera_whose_driver_never_returns_hangs(machine: Machine, camera: WatchedCamera):
+    units = film(camera)
+    await until_picture(units)
+    machine.returns.clear()
+    await unplug(machine, camera, units)
+    camera.stop()
+    moved_at = camera.progress.moved_at
+    assert moved_at is not None
+    assert camera.progress.hangs(moved_at + camera_module.HANG_S + 1)
+    machine.returns.set()
+    await until_it_rests(camera)
 
 
 async def test_a_still_is_a_jpeg_of_the_size_of_the_picture(

@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
+import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from homecall_pi.core.ports import BLOCK_SAMPLES
-from homecall_pi.hardware import duplex, portaudio, soundcard
+from homecall_pi.hardware import duplex, portaudio, sound_process, soundcard
 from homecall_pi.hardware.duplex import Half, Halves
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
+from homecall_pi.hardware.sound_process import Program
 from homecall_pi.hardware.soundcard import SoundCard
 
 from ..conftest import PATIENCE_S
@@ -34,10 +38,42 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
+class Threads:
+    """The program, in threads instead of a process, so that it meets the test's machine."""
+
+    def __init__(self, halves: Halves, line: socket.socket, load: Callable[[], object]) -> None:
+        self._line = line.dup()
+        self._program = Program(self._line, halves, load=load)
+        self._threads = [
+            threading.Thread(target=work, name="program") for work in (self._listen, self._run)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _listen(self) -> None:
+        self._program.listen()
+        self._program.end()
+
+    def _run(self) -> None:
+        self._program.run()
+        self._line.close()
+
+    def kill(self) -> None:
+        """It ends by itself now that its line is closed, unless it hangs."""
+
+    def wait(self) -> int:
+        for thread in self._threads:
+            thread.join()
+        return 0
+
+
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(soundcard, "LINGER_S", 0.01)
+    monkeypatch.setattr(sound_process, "LINGER_S", 0.01)
     monkeypatch.setattr(duplex, "RETRY_S", 0.02)
+    monkeypatch.setattr(duplex, "STEADY_BLOCKS", 3)
+    monkeypatch.setattr(soundcard, "LOOK_S", 0.02)
+    monkeypatch.setattr(soundcard, "RETRY_S", 0.02)
 
 
 @pytest.fixture
@@ -51,32 +87,37 @@ def machine(usb: Card) -> Machine:
 
 
 @pytest.fixture
-def cards(tmp_path: Path) -> Path:
+def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """ALSA's list of cards."""
+    monkeypatch.setattr(duplex, "CARDS", tmp_path / "cards")
     return tmp_path / "cards"
 
 
 @pytest.fixture
-def make(machine: Machine, cards: Path) -> Iterator[MakeCard]:
+async def make(machine: Machine, cards: Path) -> AsyncIterator[MakeCard]:
     made: list[SoundCard] = []
 
-    def make(halves: Halves = BOTH) -> SoundCard:
-        made.append(SoundCard(halves, load=lambda: machine, cards=cards))
-        return made[-1]
+    def make(halves: Halves = BOTH, load: Callable[[], object] = lambda: machine) -> SoundCard:
+        card = SoundCard(halves, spawn=lambda halves, line: Threads(halves, line, load))
+        made.append(card)
+        return card
 
     yield make
     for card in made:
-        if card._run is not None:
-            card._run.stopping.set()
+        if card._program is not None:
+            card._program.close()
 
 
 async def off(card: SoundCard) -> None:
-    """Switches both off, and waits for the thread."""
+    """Switches both off, and waits until the card is closed."""
     card.microphone.stop()
     card.speaker.sound(b"")
     card.speaker.stop()
-    thread = card._last_run and card._last_run._thread
-    await until(lambda: thread is None or not thread.is_alive())
+    await until(lambda: idle(card))
+
+
+def idle(card: SoundCard) -> bool:
+    return card._program is None or not card._program.busy
 
 
 async def test_what_the_microphone_hears_arrives_in_order(make: MakeCard, usb: Card):
@@ -96,7 +137,7 @@ async def test_the_voice_and_the_sounds_of_the_door_come_out_of_the_loudspeaker(
     card.speaker.play(block(100))
     assert card.speaker.waiting == 1
     await until(lambda: block(100) in usb.played)
-    assert card.speaker.waiting == 0
+    await until(lambda: card.speaker.waiting == 0)
     card.speaker.sound(block(7) + block(8))
     await until(lambda: block(8) in usb.played)
     index = usb.played.index(block(7))
@@ -110,7 +151,7 @@ async def test_a_sound_opens_the_card_by_itself_and_lets_it_go_at_its_end(
     card = make()
     card.speaker.sound(block(7) * 3)
     await until(lambda: usb.played.count(block(7)) == 3)
-    await until(lambda: card._run is None)
+    await until(lambda: idle(card))
     await off(card)
 
 
@@ -268,15 +309,15 @@ def away(machine: Machine, usb: Card, fault: str) -> Iterator[None]:
     """The card fails in the block, and is well again after it."""
     if fault == "unplugged":
         machine.unplug(usb)
-    elif fault == "hanging":
-        usb.hanging = True
+    else:
+        usb.silent = True
     yield
-    usb.hanging = False
+    usb.silent = False
     if not usb.plugged:
         machine.plug(usb)
 
 
-@pytest.mark.parametrize("fault", ["unplugged", "hanging"])
+@pytest.mark.parametrize("fault", ["unplugged", "silent"])
 async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_each(
     fault: str,
     make: MakeCard,
@@ -299,11 +340,47 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     await until(lambda: heard)
     card.speaker.play(block(5))
     await until(lambda: block(5) in usb.played)
+    await until(lambda: len(caplog.messages) > 1)
     lost, back = caplog.messages
     assert lost.startswith("the microphone ")
     assert lost.endswith("; retrying")
-    assert back == "the microphone and the speaker works again"
+    assert back == "the microphone and the speaker work again"
     await off(card)
+
+
+async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_started(
+    cards: Path, usb: Card, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(soundcard, "HANG_S", 0.05)
+    caplog.set_level(logging.INFO)
+    machines = [Machine(usb), Machine(Card("USB Speakerphone, replugged"))]
+    started: list[Threads] = []
+
+    def spawn(halves: Halves, line: socket.socket) -> Threads:
+        machine = machines[len(started)]
+        started.append(Threads(halves, line, lambda: machine))
+        return started[-1]
+
+    card, heard = SoundCard(BOTH, spawn=spawn), []
+    card.microphone.start(heard.append)
+    card.speaker.sound(b"", block(7))
+    await until(lambda: heard and card._program._works)
+    usb.answers.clear()
+    await until(lambda: len(caplog.messages) > 1)
+    assert caplog.messages == [
+        "the microphone does not respond; the speaker does not respond; "
+        "see that it is plugged in and free, or set `device`; retrying",
+        "the microphone and the speaker work again",
+    ]
+    heard.clear()
+    usb.said += [block(3)] * 9
+    usb.answers.set()  # the first one wakes up, and nobody hears it
+    await until(lambda: len(heard) > 5)
+    assert set(heard) == {SILENCE}
+    assert machines[1].cards[0].played[-1] == block(7), "the sound that goes on was forgotten"
+    await off(card)
+    card._program.close()
+    assert len(started) == 2
 
 
 async def test_a_busy_card_is_used_as_soon_as_it_is_free(
@@ -333,18 +410,18 @@ async def test_a_missing_microphone_leaves_the_loudspeaker_alone_until_it_is_plu
     assert hat.opened == 1
     machine.plug(usb)
     cards.write_text("1 [Speakerphone]\n")
-    await until(lambda: heard)
+    await until(lambda: heard and len(caplog.messages) > 1)
     assert caplog.messages[1:] == ["the microphone works again"]
     await off(card)
 
 
 async def test_a_portaudio_that_cannot_be_loaded_costs_the_sound_alone(
-    cards: Path, caplog: pytest.LogCaptureFixture
+    make: MakeCard, caplog: pytest.LogCaptureFixture
 ):
     def load() -> None:
         raise ImportError("No module named 'pyaudio'")
 
-    card = SoundCard(BOTH, load=load, cards=cards)
+    card = make(load=load)
     card.microphone.start(lambda _: None)
     await until(lambda: caplog.messages)
     assert "cannot be used (No module named 'pyaudio')" in caplog.messages[0]
@@ -357,9 +434,72 @@ async def test_sounds_run_out_without_a_card_and_are_not_played_late(
     machine.unplug(usb)
     card = make()
     card.speaker.sound(block(7) * 2)
-    await until(lambda: caplog.messages and card._run is None)
+    await until(lambda: caplog.messages and idle(card))
     machine.plug(usb)
     card.speaker.start()
     await until(lambda: len(usb.played) > 5)
     assert block(7) not in usb.played
     await off(card)
+
+
+@pytest.fixture
+async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SoundCard]:
+    """A card whose program is a process of its own, which finds one card."""
+    (tmp_path / "pyaudio.py").write_text(
+        "from homecall_pi.hardware.fake_pyaudio import Card, Machine\n"
+        "machine = Machine(Card('USB'))\n"
+        "PyAudio, paInt16 = machine.PyAudio, machine.paInt16\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    card = SoundCard(BOTH)
+    yield card
+    if card._program is not None:
+        card._program.close()
+
+
+async def test_the_program_is_a_process_that_hears_and_plays(real: SoundCard):
+    heard: list[bytes] = []
+    real.microphone.start(heard.append)
+    real.speaker.start()
+    real.speaker.sound(block(7))
+    real.speaker.play(block(8))
+    await until(lambda: heard and real.speaker.waiting == 0)
+    assert set(heard) == {SILENCE}
+    real.microphone.stop()
+    real.speaker.stop()
+    await until(lambda: idle(real))
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [(signal.SIGKILL, "failed"), (signal.SIGSTOP, "does not respond")],
+    ids=["crash", "hang"],
+)
+async def test_a_process_that_crashes_or_hangs_is_replaced_with_one_line_each(
+    number: int,
+    fault: str,
+    real: SoundCard,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(soundcard, "HANG_S", 0.3)
+    caplog.set_level(logging.INFO)
+    heard: list[bytes] = []
+    real.microphone.start(heard.append)
+    await until(lambda: heard and real._program._works)
+    first = real._program._process
+    os.kill(first.pid, number)
+    await until(lambda: len(caplog.messages) > 1)
+    lost, back = caplog.messages
+    assert lost.startswith(f"the microphone {fault}; the speaker {fault}; ")
+    assert back == "the microphone and the speaker work again"
+    assert await asyncio.to_thread(first.wait) == -signal.SIGKILL
+
+
+async def test_the_process_ends_with_the_daemon(real: SoundCard):
+    real.speaker.sound(b"")
+    await until(lambda: idle(real))
+    line, process = real._program._line, real._program._process
+    asyncio.get_running_loop().remove_reader(line)
+    line.shutdown(socket.SHUT_RDWR)
+    assert await asyncio.to_thread(process.wait) == 0

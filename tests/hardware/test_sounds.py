@@ -56,18 +56,19 @@ def speaker() -> Speaker:
     return Speaker()
 
 
-def ready(panel: SoundingPanel) -> SoundingPanel:
-    """The panel, when its tones are made."""
+def ready(panel: SoundingPanel, speaker: Speaker) -> SoundingPanel:
+    """The panel, when its tones are made and nothing was played yet."""
     panel.start(lambda: None)
     for thread in threading.enumerate():
         if thread.name == "sounds":
             thread.join()
+    speaker.sounds.clear()
     return panel
 
 
 @pytest.fixture
 def panel(speaker: Speaker, quick: None) -> SoundingPanel:
-    return ready(sounds.build(Panel(), speaker, SoundsConfig()))
+    return ready(sounds.build(Panel(), speaker, SoundsConfig()), speaker)
 
 
 @pytest.fixture
@@ -97,6 +98,11 @@ def test_a_call_is_heard_from_the_press_to_the_end(panel: SoundingPanel, speaker
     ]
 
 
+def test_the_loudspeaker_makes_itself_ready_before_the_first_press(speaker: Speaker, quick: None):
+    sounds.build(Panel(), speaker, SoundsConfig()).start(lambda: None)
+    assert speaker.sounds == [(b"", b"")]
+
+
 def test_a_press_before_the_tones_are_made_is_silent(speaker: Speaker):
     panel = SoundingPanel(Panel(), speaker, {})
     panel.show(PRESS)
@@ -118,7 +124,7 @@ def test_the_panel_is_a_panel_still(speaker: Speaker, quick: None):
 
 
 def test_files_take_the_place_of_tones(speaker: Speaker, audio: Path, quick: None):
-    panel = ready(sounds.build(Panel(), speaker, SoundsConfig(chime=str(audio))))
+    panel = ready(sounds.build(Panel(), speaker, SoundsConfig(chime=str(audio))), speaker)
     panel.show(PRESS)
     ((once, then),) = speaker.sounds
     assert once == clip.samples(audio)
@@ -126,7 +132,7 @@ def test_files_take_the_place_of_tones(speaker: Speaker, audio: Path, quick: Non
 
 
 def test_sounds_may_be_softer(speaker: Speaker, quick: None):
-    panel = ready(sounds.build(Panel(), speaker, SoundsConfig(gain_db=-60)))
+    panel = ready(sounds.build(Panel(), speaker, SoundsConfig(gain_db=-60)), speaker)
     panel.show(PRESS)
     assert max(map(abs, memoryview(speaker.sounds[0][0]).cast("h"))) < 32
 

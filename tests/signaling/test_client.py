@@ -19,6 +19,7 @@ from homecall_pi.core.call import (
     AnswerReceived,
     CandidateReceived,
     LineDown,
+    LineProven,
     LineUp,
 )
 from homecall_pi.core.messages import Join, Leave, Offer
@@ -134,13 +135,54 @@ async def test_a_guest_who_finds_no_server_holds_nothing_up(
         assert await visit.heard("join")
 
 
+async def test_a_line_that_is_good_is_proven(signal: Signal):
+    async with signal.running(), connected(signal) as (line, events):
+        await signal.visit()
+        await events.next(LineUp)
+        line.check()
+        line.check()
+        assert await events.next(LineProven) == LineProven()
+        assert events.none()
+
+
+async def test_a_line_that_does_not_answer_a_check_is_replaced(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "CHECK_S", 0.0)
+    async with signal.running(), connected(signal) as (line, events):
+        await signal.visit()
+        await events.next(LineUp)
+        line.check()
+        await events.next(LineDown)
+        await events.next(LineUp)
+
+
+async def test_a_change_of_the_network_ends_the_wait_for_the_next_attempt(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backoff, "FIRST_S", 3600.0)
+    monkeypatch.setattr(backoff, "LAST_S", 3600.0)
+    async with signal.running() as server, connected(signal) as (line, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        await visit.socket.close()
+        await events.next(LineDown)
+        assert server.is_serving()
+        line.wake()
+        await events.next(LineUp)
+
+
+async def test_without_a_line_there_is_nothing_to_check(signal: Signal):
+    Line("ws://127.0.0.1:9/signal", JOIN, Events()).check()
+
+
 async def test_messages_of_the_room_become_events(signal: Signal):
     async with signal.running(), connected(signal) as (_, events):
         visit = await signal.visit()
         await events.next(LineUp)
         await visit.say("answer", from_="Анна", sdp="v=0\r\na")
         await visit.say("candidate", from_="Анна", candidate={"candidate": "x", "sdpMid": "0"})
-        assert await events.next(AnswerReceived) == AnswerReceived("v=0\r\na")
+        assert await events.next(AnswerReceived) == AnswerReceived("v=0\r\na", "Анна")
         assert (await events.next(CandidateReceived)).candidate.sdpMid == "0"
 
 
@@ -433,13 +475,36 @@ async def test_a_line_that_comes_and_goes_is_told_once_until_one_has_held(
 
     async with signal.running(), connected(signal) as (_, events):
         await come_and_go(itertools.repeat(1e9, 4))
-        assert [record.message for record in caplog.records] == [
-            "line to the signaling server is up",
-            "line to the signaling server is lost (1000)",
+        assert [(record.EVENT, record.message) for record in caplog.records] == [  # type: ignore[attr-defined]
+            ("line-up", "line up: the signaling server is reached"),
+            ("line-down", "line down: the signaling server is lost (1000)"),
         ]
         await come_and_go(iter([-1.0, 1e9]))
         await events.next(LineUp)
         assert len(caplog.records) == 4
+
+
+async def test_a_line_that_cannot_be_had_goes_on_all_the_same():
+    """Trying again is progress: a server that is away is nothing that a restart would mend."""
+    line = Line("ws://localhost:1/signal", JOIN, Events())
+    assert line.progress.moved_at is None
+    async with in_background(line.run()), asyncio.timeout(PATIENCE_S):
+        for _ in range(3):
+            line.progress.rest()
+            while line.progress.moved_at is None:
+                await asyncio.sleep(0)
+
+
+async def test_a_line_that_is_silent_goes_on_as_long_as_it_joins_again(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "REJOIN_S", 0.001)
+    async with signal.running(), connected(signal) as (line, _):
+        visit = await signal.visit()
+        for _ in range(3):
+            line.progress.rest()
+            assert await visit.heard("join")
+            assert line.progress.moved_at is not None
 
 
 async def test_a_complaint_names_the_fault_and_no_address(caplog: pytest.LogCaptureFixture):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -10,8 +11,6 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
 from homecall_pi.signaling.pages import CONTENT_TYPES, Pages
-
-ICE_SERVERS = [{"urls": ["stun:stun.example.org"]}, {"urls": "turn:t", "username": "u"}]
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +24,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Pages:
     (web / "index.html").write_text("<!doctype html>")
     (web / "icons" / "icon.svg").write_text("<svg/>")
     (web / "notes.md").write_text("not to be served")
-    return Pages(ICE_SERVERS, web)
+    times = itertools.count()
+    return Pages(lambda: {"iceServers": [], "made": next(times)}, web)
 
 
 def get(pages: Pages, path: str, method: str = "GET", **headers: str) -> Response:
@@ -68,7 +68,9 @@ def test_validators(pages: Pages):
 
 def test_config_and_health_are_never_stored(pages: Pages):
     config, health = get(pages, "/config.json"), get(pages, "/healthz")
-    assert json.loads(config.body) == {"iceServers": ICE_SERVERS}
+    made = json.loads(config.body)
+    assert made["iceServers"] == []
+    assert json.loads(get(pages, "/config.json").body)["made"] == made["made"] + 1
     assert health.body == b"ok\n"
     for response in (config, health):
         assert response.status_code == 200
@@ -82,11 +84,69 @@ def test_security_headers_are_everywhere(pages: Pages, path: str):
     policy = headers["Content-Security-Policy"]
     for rule in ("default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"):
         assert rule in policy
+    assert "connect-src 'self'" in policy
     assert "unsafe" not in policy
     assert headers["Referrer-Policy"] == "no-referrer"
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
-    assert "camera=(self), microphone=(self)" in headers["Permissions-Policy"]
+    assert "microphone=(self), camera=()" in headers["Permissions-Policy"]
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+def rule(policy: str, name: str) -> list[str]:
+    """The sources of one rule of a content security policy."""
+    return next(rule.split()[1:] for rule in policy.split("; ") if rule.startswith(name))
+
+
+@pytest.mark.parametrize("host", ["door.example.org", "DOOR:8443", "192.0.2.1:80", "a_b"])
+def test_the_page_may_connect_to_its_own_host_only(pages: Pages, host: str):
+    policy = get(pages, "/", Host=host).headers["Content-Security-Policy"]
+    assert rule(policy, "connect-src") == ["'self'", f"ws://{host}", f"wss://{host}"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "[::1]:8443",
+        "door; script-src *",
+        "door script-src",
+        "door,evil",
+        "*",
+        "*.example.org",
+        "door/",
+        "user@door",
+        "door:",
+        "door:x",
+        "dôor",
+        "a" * 300,
+    ],
+)
+def test_no_host_adds_to_the_policy(pages: Pages, host: str):
+    plain = get(pages, "/").headers["Content-Security-Policy"]
+    assert get(pages, "/", Host=host).headers["Content-Security-Policy"] == plain
+    assert rule(plain, "connect-src") == ["'self'"]
+
+
+def test_two_hosts_are_none(pages: Pages):
+    headers = Headers([("Host", "door"), ("Host", "evil")])
+    response = pages.answer(Request("/", headers))
+    assert rule(response.headers["Content-Security-Policy"], "connect-src") == ["'self'"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "host", "strict"),
+    [
+        (True, "door.example.org", True),
+        (True, "door.example.org:8443", False),  # another port may be somebody else's plain HTTP
+        (True, "", False),
+        (False, "door.example.org", False),
+    ],
+)
+def test_strict_transport_is_for_tls_of_our_own(tmp_path: Path, tls: bool, host: str, strict: bool):
+    response = Pages(dict, tmp_path, tls=tls).answer(Request("/healthz", Headers(Host=host)))
+    assert ("Strict-Transport-Security" in response.headers) == strict
 
 
 @pytest.mark.parametrize(
@@ -115,11 +175,18 @@ def test_nothing_but_the_listed_paths(pages: Pages, path: str):
     assert get(pages, path).status_code == 404
 
 
-@pytest.mark.parametrize("method", ["POST", "HEAD", "PUT", "OPTIONS", "get"])
-def test_only_get(pages: Pages, method: str):
+@pytest.mark.parametrize("method", ["POST", "PUT", "OPTIONS", "get"])
+def test_only_get_and_head(pages: Pages, method: str):
     response = get(pages, "/", method)
     assert response.status_code == 405
-    assert response.headers["Allow"] == "GET"
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/signal", "/none"])
+def test_head_is_get_without_a_body(pages: Pages, path: str):
+    whole, head = get(pages, path), get(pages, path, "HEAD")
+    assert (head.status_code, head.headers) == (whole.status_code, whole.headers)
+    assert (bool(whole.body), head.body) == (True, b"")
 
 
 def test_the_signal_path_says_what_it_is(pages: Pages):
@@ -129,10 +196,10 @@ def test_the_signal_path_says_what_it_is(pages: Pages):
 
 
 def test_the_packages_own_page_is_the_default():
-    assert Pages([]).answer(Request("/healthz", Headers())).status_code == 200
+    assert Pages(dict).answer(Request("/healthz", Headers())).status_code == 200
 
 
 def test_without_a_folder_the_rest_still_works(tmp_path: Path):
-    pages = Pages([], tmp_path / "none")
+    pages = Pages(dict, tmp_path / "none")
     assert get(pages, "/").status_code == 404
     assert get(pages, "/healthz").status_code == 200

@@ -7,60 +7,53 @@ import json
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
+import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from homecall_pi.core import limits
 from homecall_pi.core.messages import MAX_MESSAGE_BYTES
 from homecall_pi.errors import OperatorError
-from homecall_pi.signaling import line, server
+from homecall_pi.signaling import line, lines, server
 from homecall_pi.signaling.promises import HEADER, REPLACES_OFFERS
 from homecall_pi.signaling.server import REPLACED, SignalingServer
 
-ROOM = "3f0c6a52-9b1e-4c07-8d2f-5a7e61c0b9d4"
-OTHER_ROOM = "00000000-0000-4000-8000-000000000000"
-DOOR, ANNA = "door", "Аня"
+from .frames import (
+    ANNA,
+    DOOR,
+    LINE,
+    OTHER_ROOM,
+    PING,
+    ROOM,
+    answer,
+    candidate,
+    dumps,
+    error,
+    get,
+    join,
+    leave,
+    masked,
+    offer,
+    upgrade,
+)
+
 PATIENCE_S = 10.0
 """Seconds after which what should have happened will not happen. No test waits for so long."""
-LINE = "candidate:1 1 udp 2122194687 192.0.2.10 50641 typ host"
 
 Start = Callable[..., Awaitable[SignalingServer]]
 Enter = Callable[..., Awaitable["Client"]]
-
-
-def dumps(**fields: object) -> str:
-    """The bytes that a browser's JSON.stringify makes."""
-    return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
-
-
-def join(user: str, room: str = ROOM) -> str:
-    return dumps(type="join", room=room, user=user)
-
-
-def leave(user: str, room: str = ROOM) -> str:
-    return dumps(type="leave", room=room, user=user)
-
-
-def offer(sender: str, text: str = "", room: str = ROOM) -> str:
-    return dumps(type="offer", room=room, **{"from": sender}, sdp=f"v=0\r\n{text}")
-
-
-def answer(sender: str) -> str:
-    return dumps(type="answer", room=ROOM, **{"from": sender}, sdp="v=0\r\n")
-
-
-def candidate(sender: str, index: int = 0, room: str = ROOM) -> str:
-    ice = {"candidate": LINE, "sdpMid": str(index), "sdpMLineIndex": index}
-    return dumps(type="candidate", room=room, **{"from": sender}, candidate=ice)
-
-
-def error(message: str, room: str | None = ROOM) -> str:
-    return dumps(type="error", message=message, **({"room": room} if room else {}))
 
 
 class Client:
@@ -174,10 +167,13 @@ class Raw:
 
 
 @asynccontextmanager
-async def dial(running: SignalingServer, request: bytes = b"") -> AsyncIterator[Raw]:
-    """A raw connection, with a request sent."""
+async def dial(
+    running: SignalingServer, request: bytes = b"", source: str = "127.0.0.1"
+) -> AsyncIterator[Raw]:
+    """A raw connection from a loopback address, with a request sent."""
     raw = Raw()
     with raw.socket:
+        raw.socket.bind((source, 0))
         await raw.loop.sock_connect(raw.socket, ("127.0.0.1", running.port))
         await raw.send(request)
         yield raw
@@ -194,16 +190,6 @@ async def dial_signal(running: SignalingServer) -> AsyncIterator[Raw]:
         yield raw
 
 
-def masked(text: str) -> bytes:
-    """A client's text frame with a length of 16 bits, masked with zeros (RFC 6455, 5.2)."""
-    payload = text.encode()
-    return b"\x81\xfe" + len(payload).to_bytes(2, "big") + bytes(4) + payload
-
-
-PING = b"\x89\xfd" + bytes(4) + bytes(125)
-"""A client's ping with the longest payload; the pong is nearly as long."""
-
-
 async def fetch(
     port: int, request: bytes, context: ssl.SSLContext | None = None
 ) -> tuple[int, dict[str, str], bytes]:
@@ -217,22 +203,6 @@ async def fetch(
     status, *lines = head.decode().split("\r\n")
     fields = [field.partition(": ") for field in lines]
     return int(status.split()[1]), {name.lower(): value for name, _, value in fields}, body
-
-
-def get(path: str, *fields: str) -> bytes:
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: door", *fields, "", ""]).encode()
-
-
-def upgrade(path: str = "/signal", *fields: str) -> bytes:
-    """A WebSocket handshake (RFC 6455, 1.3)."""
-    return get(
-        path,
-        "Connection: Upgrade",
-        "Upgrade: websocket",
-        "Sec-WebSocket-Version: 13",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
-        *fields,
-    )
 
 
 class TestRelay:
@@ -297,7 +267,7 @@ class TestRelay:
             await until(lambda: running._rooms.held_bytes)
             await page.send(masked(leave(ANNA)) + close)
             assert (await page.recv(2))[:1] == b"\x88"
-        await until(lambda: not running._lines)
+        await until(lambda: not len(running._lines))
         assert running._rooms.held_bytes == 0
 
     async def test_a_lost_connection_frees_its_seat(
@@ -439,9 +409,73 @@ class TestBadClients:
         while received[-1] != offer(DOOR, "again"):
             received.append(await anna.socket.recv())
         relayed = received[:-1]
-        assert 60 <= len(relayed) < 1000
+        assert len(relayed) < 1000
         assert relayed == [candidate(DOOR, index) for index in range(len(relayed))]
         assert faults(caplog) == ["too many messages"]
+
+    @pytest.mark.parametrize("frame", ["ping", "pong", "fragment", "empty fragment"])
+    async def test_a_flood_of_frames_that_are_no_messages(
+        self,
+        frame: str,
+        pair: tuple[Client, Client],
+        running: SignalingServer,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        """The library deals with these by itself, one by one."""
+        opcode = {"ping": 9, "pong": 10}.get(frame, 0)
+        start = b"\x01\x80" + bytes(4) if "fragment" in frame else b""
+        one = bytes((opcode | 0x80 * (opcode > 0), 0x80 + (frame == "fragment"))) + bytes(4)
+        async with dial_signal(running) as flooder:
+            with suppress(ConnectionError):
+                await flooder.send(start + (one + bytes(frame == "fragment")) * 100_000)
+            await until(lambda: len(running._lines) == 2)
+        door, anna = pair
+        await door.send(candidate(DOOR))
+        await anna.expect(candidate(DOOR))
+        assert faults(caplog) == ["too many messages"]
+
+    async def test_a_flood_of_joins(
+        self,
+        pair: tuple[Client, Client],
+        running: SignalingServer,
+        enter: Enter,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        monkeypatch.setattr(limits, "ARRIVALS_PER_S", 0.0)
+        monkeypatch.setattr(limits, "ARRIVALS_BURST", 10.0)
+        running._lines.allowances = limits.Allowances()
+        flooder = await enter()
+        with suppress(ConnectionClosed):
+            await flooder.send(*[join(ANNA, str(UUID(int=number))) for number in range(100)])
+        assert await flooder.expect_close(1008) == [error("too many messages", str(UUID(int=8)))]
+        assert faults(caplog) == ["too many messages"]
+        door, anna = pair
+        await door.send(candidate(DOOR))
+        await anna.expect(candidate(DOOR))
+
+    async def test_all_connections_of_an_address_share_what_it_may_send(
+        self, running: SignalingServer, enter: Enter, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(limits, "ADDRESS_BURST", 50.0)
+        running._lines.allowances = limits.Allowances()
+        first, second = await enter(DOOR), await enter(ANNA)
+        await first.send(*[candidate(DOOR)] * 40)
+        await second.expect(*[candidate(DOOR)] * 40)
+        with suppress(ConnectionClosed):
+            await second.send(*[candidate(ANNA)] * 40)
+        assert (await second.expect_close(1008))[-1] == error("too many messages")
+
+    async def test_a_room_that_is_not_served(self, start: Start, caplog: pytest.LogCaptureFixture):
+        running = await start(rooms=[ROOM])
+        async with connect(f"ws://127.0.0.1:{running.port}/signal") as socket_:
+            client = Client(socket_)
+            await client.send(join(DOOR, OTHER_ROOM))
+            await client.expect(error("room is not served here", OTHER_ROOM))
+            await client.send(join(DOOR), join(ANNA, OTHER_ROOM), offer(DOOR))
+            await client.expect(error("room is not served here", OTHER_ROOM))
+            await until(lambda: running._rooms.held_bytes)
+        assert faults(caplog) == []
 
     async def test_the_log_holds_no_secrets(
         self, pair: tuple[Client, Client], caplog: pytest.LogCaptureFixture
@@ -469,7 +503,7 @@ class TestStalled:
             assert ping[:2] == b"\x89\x04"
             close = await silent.recv(1000)
             assert close[2:] == (1011).to_bytes(2, "big") + b"keepalive ping timeout"
-            await until(lambda: not running._lines)
+            await until(lambda: not len(running._lines))
 
     async def test_a_slow_reader_is_cut_off(
         self, start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
@@ -488,39 +522,226 @@ class TestStalled:
         assert faults(caplog)[0] == "does not read what it is sent"
 
     async def test_unread_pongs_do_not_pile_up(
-        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+        self,
+        running: SignalingServer,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ):
         """The library itself answers pings, without asking whether anybody reads."""
+        monkeypatch.setattr(line, "BURST_TOKENS", 100_000.0)
+        monkeypatch.setattr(limits, "ADDRESS_BURST", 100_000.0)
+        running._lines.allowances = limits.Allowances()
         async with dial_signal(running) as flooder:
             with pytest.raises(ConnectionError):
                 await flooder.send(PING * 100_000)
         assert faults(caplog) == ["does not read what it is sent"]
 
     async def test_reading_late_and_going_early_is_no_fault(
-        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+        self,
+        running: SignalingServer,
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch,
     ):
         """The server closes while data waits, a case in which asyncio cannot abort later."""
+        monkeypatch.setattr(line, "BURST_TOKENS", 1600.0)
         async with dial_signal(running) as late:
             await late.send(PING * 1600)
             late.socket.shutdown(socket.SHUT_WR)
             await until(lambda: all(line.transport.is_closing() for line in running._lines))
             assert len(await late.recv(1600 * 127 + 1)) == 1600 * 127
-        await until(lambda: not running._lines)
+        await until(lambda: not len(running._lines))
         assert faults(caplog) == []
 
-    async def test_too_many_connections(
+    async def test_one_who_never_joins_is_sent_away(
+        self, start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ):
+        monkeypatch.setattr(server, "HOUSEKEEPING_S", 0.001)
+        running = await start(rooms=[ROOM])
+        url = f"ws://127.0.0.1:{running.port}/signal"
+        async with connect(url) as idle, connect(url) as tries, connect(url) as sits:
+            await Client(tries).send(join(ANNA, OTHER_ROOM))
+            await Client(tries).expect(error("room is not served here", OTHER_ROOM))
+            await Client(sits).send(join(ANNA), leave(ANNA), "fence")
+            await Client(sits).socket.recv()
+            monkeypatch.setattr(server, "MAX_IDLE_S", 0.0)
+            for gone in (idle, tries):
+                assert await Client(gone).expect_close(1008) == []
+            await (await sits.ping())
+        assert faults(caplog) == ["malformed message", *["has joined no room"] * 2]
+
+    @pytest.mark.parametrize("tls", [False, True])
+    async def test_a_handshake_has_its_time(
+        self,
+        tls: bool,
+        start: Start,
+        tmp_path: Path,
+        write_certificate: Callable[..., tuple[Path, Path]],
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr(server, "FETCH_TIMEOUT_S", 0.1)
+        monkeypatch.setattr(lines, "TLS_HANDSHAKE_S", 0.1)
+        cert, _ = map(str, write_certificate(tmp_path / "tls")) if tls else ("", "")
+        running = await start(tls_cert=cert, tls_key=cert and str(tmp_path / "tls" / "key.pem"))
+        async with dial(running) as mute, dial(running) as slow:
+            await slow.send(b"\x16" if tls else b"GET / HT")
+            for client in (mute, slow):
+                with suppress(ConnectionResetError):
+                    assert await client.recv(1) == b""
+        await until(lambda: not len(running._lines))
+
+
+class TestCrowds:
+    """How many may be there, and who goes when they are too many."""
+
+    @pytest.fixture(params=[False, True], ids=["plain", "tls"])
+    async def crowded(
+        self,
+        request: pytest.FixtureRequest,
+        start: Start,
+        tmp_path: Path,
+        write_certificate: Callable[..., tuple[Path, Path]],
+    ) -> SignalingServer:
+        """A server to which clients connect that do not even begin their handshakes."""
+        files = map(str, write_certificate(tmp_path / "tls")) if request.param else ("", "")
+        return await start(**dict(zip(("tls_cert", "tls_key"), files, strict=True)))
+
+    async def test_of_too_many_the_longest_idle_goes(
+        self, crowded: SignalingServer, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(lines, "MAX_LINES", 2)
+        async with dial(crowded) as first, dial(crowded) as second:
+            await until(lambda: len(crowded._lines) == 2)
+            async with dial(crowded):
+                with suppress(ConnectionResetError):
+                    assert await first.recv(1) == b""
+                await until(lambda: len(crowded._lines) == 2)
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.02):
+                        await second.recv(1)
+
+    async def test_of_one_address_no_more_than_its_share(
+        self,
+        crowded: SignalingServer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        monkeypatch.setattr(limits, "MAX_OPEN", 2)
+        async with dial(crowded), dial(crowded):
+            await until(lambda: len(crowded._lines) == 2)
+            async with dial(crowded) as surplus:
+                with suppress(ConnectionResetError):
+                    assert await surplus.recv(1) == b""
+            async with dial(crowded, source="127.0.0.2"):
+                await until(lambda: len(crowded._lines) == 3)
+        await until(lambda: not len(crowded._lines))
+        (fault,) = faults(caplog)
+        assert "too many connections" in fault
+        async with dial(crowded):
+            await until(lambda: len(crowded._lines) == 1)
+
+    async def test_who_has_joined_stays(
         self,
         running: SignalingServer,
         pair: tuple[Client, Client],
         monkeypatch: pytest.MonkeyPatch,
     ):
-        monkeypatch.setattr(line, "MAX_LINES", 2)
-        async with dial(running) as surplus:
-            with suppress(ConnectionResetError):
-                assert await surplus.recv(1) == b""
+        monkeypatch.setattr(lines, "MAX_LINES", 2)
+        for _ in range(3):
+            async with dial(running) as surplus:
+                with suppress(ConnectionResetError):
+                    assert await surplus.recv(1) == b""
         door, anna = pair
         await door.send(candidate(DOOR))
         await anna.expect(candidate(DOOR))
+
+    async def test_the_log_does_not_grow_with_them(
+        self,
+        running: SignalingServer,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ):
+        monkeypatch.setattr(lines, "WARNINGS_PER_S", 0.0)
+        monkeypatch.setattr(lines, "WARNINGS_BURST", 3.0)
+        running._lines = lines.Lines(running._flooded)
+        for _ in range(10):
+            request = upgrade("/signal", "Origin: https://evil.example")
+            assert (await fetch(running.port, request))[0] == 403
+        assert len(faults(caplog)) == 3
+
+    async def test_a_request_beyond_all_measure(
+        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        fields = [f"X: {'x' * 8000}"] * 5
+        async with dial(running, get("/", *fields)) as greedy:
+            with suppress(ConnectionResetError):
+                assert await greedy.recv(1) == b""
+        assert faults(caplog) == ["request too large"]
+
+
+class TestBehindAProxy:
+    """The client's address is what the proxy says."""
+
+    @pytest.fixture
+    async def proxied(self, start: Start, monkeypatch: pytest.MonkeyPatch) -> SignalingServer:
+        monkeypatch.setattr(limits, "MAX_OPEN", 1)
+        return await start(behind_proxy=True)
+
+    @staticmethod
+    def come(proxied: SignalingServer, *fields: str) -> AbstractAsyncContextManager[Raw]:
+        return dial(proxied, upgrade("/signal", *fields))
+
+    async def test_each_address_has_its_share(
+        self, proxied: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        async with (
+            self.come(proxied, "X-Forwarded-For: 192.0.2.1") as first,
+            self.come(proxied, "X-Forwarded-For: 192.0.2.1") as same,
+            self.come(proxied, "X-Forwarded-For: 2001:db8::1") as other,
+        ):
+            assert [await client.recv(12) for client in (first, same, other)] == [
+                b"HTTP/1.1 101",
+                b"HTTP/1.1 429",
+                b"HTTP/1.1 101",
+            ]
+            assert {line.peer for line in proxied._lines} >= {"192.0.2.1", "2001:db8::1"}
+        assert len(faults(caplog)) == 1
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            ["X-Forwarded-For: 198.51.100.7, 192.0.2.1"],
+            ["X-Forwarded-For: 198.51.100.7", "X-Forwarded-For: 192.0.2.1"],
+            ["X-Forwarded-For: nonsense,192.0.2.1"],
+        ],
+    )
+    async def test_what_the_client_claims_counts_for_nothing(
+        self, proxied: SignalingServer, fields: list[str]
+    ):
+        async with (
+            self.come(proxied, "X-Forwarded-For: 192.0.2.1") as first,
+            self.come(proxied, *fields) as same,
+        ):
+            assert await first.recv(12) == b"HTTP/1.1 101"
+            assert await same.recv(12) == b"HTTP/1.1 429"
+
+    @pytest.mark.parametrize("fields", [[], ["X-Forwarded-For: unknown"]])
+    async def test_a_proxy_that_names_nobody_is_reported_once(
+        self, proxied: SignalingServer, fields: list[str], caplog: pytest.LogCaptureFixture
+    ):
+        async with self.come(proxied, *fields) as first, self.come(proxied, *fields) as second:
+            for client in (first, second):
+                assert await client.recv(12) == b"HTTP/1.1 101"
+        assert caplog.text.count("Let the proxy add the address") == 1
+
+    async def test_without_the_setting_the_header_counts_for_nothing(
+        self, running: SignalingServer, monkeypatch: pytest.MonkeyPatch
+    ):
+        monkeypatch.setattr(limits, "MAX_OPEN", 1)
+        async with self.come(running, "X-Forwarded-For: 192.0.2.1") as first:
+            assert await first.recv(12) == b"HTTP/1.1 101"
+            async with self.come(running, "X-Forwarded-For: 192.0.2.2") as second:
+                with suppress(ConnectionResetError):
+                    assert await second.recv(1) == b""
 
 
 class TestHttp:
@@ -535,9 +756,9 @@ class TestHttp:
         assert (await fetch(running.port, request))[::2] == (304, b"")
 
     async def test_configuration_and_health(self, start: Start):
-        running = await start(ice_servers=[{"urls": "stun:stun.example.org"}])
+        running = await start(page_config=lambda: {"iceServers": []})
         _, _, config = await fetch(running.port, get("/config.json"))
-        assert json.loads(config) == {"iceServers": [{"urls": "stun:stun.example.org"}]}
+        assert json.loads(config) == {"iceServers": []}
         assert (await fetch(running.port, get("/healthz")))[::2] == (200, b"ok\n")
 
     async def test_a_large_file_is_not_taken_for_a_slow_reader(self, start: Start, tmp_path: Path):
@@ -672,6 +893,34 @@ class TestTls:
         assert (await fetch(running.port, get("/healthz"), trust))[0] == 200
         assert faults(caplog) == []
 
+    @pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+    def test_no_handshake_is_lost(
+        self,
+        run: Callable[[Coroutine[Any, Any, None]], None],
+        files: dict[str, str],
+        trust: ssl.SSLContext,
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        """Each event loop has its own TLS. `serve` runs on uvloop."""
+
+        async def shake_hands() -> None:
+            running = SignalingServer(host="127.0.0.1", port=0, **files)
+            await running.start()
+            for _ in range(20):
+                assert (await fetch(running.port, get("/healthz"), trust))[0] == 200
+            at_once = [fetch(running.port, get("/"), trust) for _ in range(20)]
+            assert {status for status, _, _ in await asyncio.gather(*at_once)} == {200}
+            monkeypatch.setattr(lines, "MAX_LINES", 1)
+            async with dial(running) as surplus:
+                await until(lambda: len(running._lines))
+                assert (await fetch(running.port, get("/healthz"), trust))[0] == 200
+                with suppress(ConnectionResetError):
+                    assert await surplus.recv(1) == b""
+            await until(lambda: not len(running._lines))
+            await running.stop()
+
+        run(shake_hands())
+
     async def test_old_tls_is_refused(
         self, start: Start, files: dict[str, str], trust: ssl.SSLContext
     ):
@@ -743,7 +992,7 @@ class TestStartAndStop:
         monkeypatch.setattr(server, "STOP_GRACE_S", 0.01)
         async with dial(running), dial_signal(running), dial(running, b"GET / HT"):
             await running.stop()
-            assert not running._lines
+            assert not len(running._lines)
 
     async def test_the_same_object_does_not_linger(self, start: Start):
         first = await start()

@@ -86,6 +86,8 @@ class Board:
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
         self.config: dict[str, Any] | None = {"iceServers": []}
         self.refusing = False
+        self.requests: list[str] = []
+        """What was asked for, with its headers."""
         self._server: Server | None = None
 
     @asynccontextmanager
@@ -115,6 +117,7 @@ class Board:
         await line.listen()
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+        self.requests.append(f"{request.path}\n{request.headers}")
         path = request.path.partition("?")[0]
         if path == "/signal":
             if self.refusing:
@@ -175,8 +178,12 @@ class Door:
         return await self.accept(line)
 
     async def end(self, reason: str) -> None:
+        await self.tell(type="ended", reason=reason)
+
+    async def tell(self, **message: str) -> None:
+        """Says something on the control channel."""
         await self.until("visitors.at(-1).channel.readyState === 'open'")
-        await self.page.evaluate("reason => visitor.end(reason)", reason)
+        await self.page.evaluate("message => visitor.tell(message)", message)
 
     async def until(self, condition: str) -> None:
         await until(self.page, condition)
@@ -196,9 +203,9 @@ class Family:
         self.page = page
         self.board = board
 
-    async def open(self, name: str = "Anna") -> Line:
+    async def open(self, name: str = "Anna", *, fragment: str = "") -> Line:
         """Opens the link, gives the name, and returns the joined line."""
-        await self.page.goto(self.board.link)
+        await self.page.goto(self.board.link + fragment)
         await self.page.fill("#name", name)
         await self.page.press("#name", "Enter")
         line = await self.board.line()

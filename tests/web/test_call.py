@@ -145,12 +145,61 @@ async def test_a_ring_that_nobody_answered_leaves_a_note(family, door):
     await expect(family.page.locator("#missed")).to_be_hidden()
 
 
-@pytest.mark.parametrize("control", [True, False])
-async def test_a_vanished_connection_ends_the_call(family, door, control):
-    await talk(family, door, control=control)
+async def test_a_vanished_connection_ends_the_call(family, door):
+    await talk(family, door, control=False)
     await family.until_picture()
     await door.page.evaluate("visitors.at(-1).pc.close()")
     await family.until_state("waiting")
+
+
+async def lose(family, door):
+    """The door's connection goes without a word. Returns the page's new line."""
+    await talk(family, door)
+    await door.until_voice()
+    await door.page.evaluate("visitors.at(-1).pc.close()")
+    await family.until("!document.querySelector('#link-note').hidden")
+    line = await family.board.line()
+    await line.take("join")
+    return line
+
+
+async def test_a_door_that_went_without_a_word_may_come_back(family, door):
+    line = await lose(family, door)
+    assert await family.data("state") == "talking"
+    await line.offer((await door.offer()).replace("a=setup:actpass", "a=setup:active"))
+    await door.accept(line)
+    await door.until_heard("answered")
+    await door.until_voice()
+    await family.until("document.querySelector('#link-note').hidden")
+    assert await family.data("state") == "talking"
+    assert await family.data("mic") == "on"
+
+
+async def test_a_door_that_comes_back_after_the_end_hears_of_it(family, door):
+    line = await lose(family, door)
+    await family.page.click("#hangup")
+    await family.until_state("waiting")
+    await line.offer((await door.offer()).replace("a=setup:actpass", "a=setup:active"))
+    await door.accept(line)
+    await door.until_heard("hung-up")
+    assert await family.data("state") == "waiting"
+
+
+async def test_a_door_that_does_not_come_back_is_given_up(family, door):
+    await family.page.clock.install()
+    await lose(family, door)
+    await family.page.clock.fast_forward(61_000)
+    await family.until_state("waiting")
+
+
+async def test_silence_is_noticed_and_so_is_its_end(family, door):
+    await talk(family, door)
+    await family.until_picture()
+    await door.page.evaluate("visitor.sends(false)")
+    await family.until("!document.querySelector('#link-note').hidden")
+    await door.page.evaluate("visitor.sends(true)")
+    await family.until("document.querySelector('#link-note').hidden")
+    assert await family.data("state") == "talking"
 
 
 async def test_a_peer_without_the_control_channel_hears_and_is_left(family, door):

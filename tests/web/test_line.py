@@ -1,5 +1,8 @@
 """The link, the name, and the line to the server that repairs itself."""
 
+import asyncio
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
@@ -128,27 +131,76 @@ async def test_another_error_is_told_and_ends_nothing(family, door):
     assert await family.data("state") == "talking"
 
 
-async def test_ice_servers_come_from_the_server(family, door):
-    family.board.config = {"iceServers": [{"urls": "stun:127.0.0.1:9"}]}
-    await family.page.add_init_script(
-        """window.made = [];
-        const plain = RTCPeerConnection;
-        window.RTCPeerConnection = class extends plain {
-          constructor(options) { super(options); made.push(options.iceServers ?? []); }
-        };"""
-    )
+NOTE_CONFIGURATIONS = """
+  window.made = [];
+  const plain = RTCPeerConnection;
+  window.RTCPeerConnection = class extends plain {
+    constructor(options) { super(options); this.options = options; made.push(this); }
+  };
+  window.used = () => made.find((connection) => connection.remoteDescription)?.options;
+"""
+
+WAIT_FOR_EVER = """
+  const after = setTimeout;
+  window.setTimeout = (act, delayMs) => delayMs === 1000 ? 0 : after(act, delayMs);
+"""
+
+
+async def test_servers_and_policy_come_from_the_server(family, door):
+    servers = [{"urls": "turn:127.0.0.1:9", "username": "me", "credential": "x"}]
+    family.board.config = {"iceServers": servers, "iceTransportPolicy": "relay"}
+    await family.page.add_init_script(NOTE_CONFIGURATIONS)
     line = await family.open()
-    await family.until("made.at(-1).length === 1")
     await door.ring(line)
     await family.until_state("ringing")
+    used = await family.page.evaluate("used()")
+    assert (used["iceServers"], used["iceTransportPolicy"]) == (servers, "relay")
 
 
-@pytest.mark.parametrize("config", [None, {"iceServers": [{"urls": "x:y"}]}])
+async def test_a_page_just_opened_reads_the_configuration_before_it_answers(family, door):
+    servers = [{"urls": "stun:127.0.0.1:9"}]
+    asked, may_answer = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(route: Any) -> None:
+        asked.set()
+        await may_answer.wait()
+        await route.fulfill(json={"iceServers": servers})
+
+    await family.page.route("**/config.json", answer_late)
+    await family.page.add_init_script(NOTE_CONFIGURATIONS)
+    await family.page.add_init_script(WAIT_FOR_EVER)
+    line = await family.open()
+    await asked.wait()
+    await line.offer(await door.offer())
+    assert await family.page.evaluate("used()") is None
+    may_answer.set()
+    await door.accept(line)
+    await family.until_state("ringing")
+    assert (await family.page.evaluate("used()"))["iceServers"] == servers
+
+
+async def test_a_configuration_that_does_not_come_is_not_waited_for(family, door):
+    await family.page.route("**/config.json", lambda route: None)
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+
+
+@pytest.mark.parametrize("config", [None, [], {}, {"iceServers": [{"urls": "x:y"}]}])
 async def test_a_useless_configuration_costs_no_ring(family, door, config):
     family.board.config = config
     line = await family.open()
     await door.ring(line)
     await family.until_picture()
+
+
+async def test_a_useless_server_does_not_make_the_page_show_its_address(family, door):
+    family.board.config = {"iceServers": [{"urls": "x:y"}], "iceTransportPolicy": "relay"}
+    await family.page.add_init_script(NOTE_CONFIGURATIONS)
+    line = await family.open()
+    await door.ring(line)
+    await family.until_state("ringing")
+    assert (await family.page.evaluate("used()"))["iceTransportPolicy"] == "relay"
 
 
 async def test_speaks_russian(browser, board):

@@ -19,7 +19,7 @@ window.visitor = {
       door.channel = pc.createDataChannel("homecall", { negotiated: true, id: 0 });
       door.channel.onmessage = ({ data }) => {
         door.heard.push(JSON.parse(data).type);
-        if (door.heard.at(-1) !== "answered") door.channel.close();
+        if (["declined", "hung-up"].includes(door.heard.at(-1))) door.channel.close();
       };
     }
     return this.describe(door, control);
@@ -44,8 +44,15 @@ window.visitor = {
     await visitors.at(-1).pc.setRemoteDescription({ type: "answer", sdp });
   },
 
-  end(reason) {
-    visitors.at(-1).channel.send(JSON.stringify({ type: "ended", reason }));
+  /** Whether picture and sound are sent. */
+  async sends(on) {
+    const tracks = on ? [voice, picture] : [null, null];
+    const senders = visitors.at(-1).pc.getSenders();
+    await Promise.all(senders.map((sender, index) => sender.replaceTrack(tracks[index])));
+  },
+
+  tell(message) {
+    visitors.at(-1).channel.send(JSON.stringify(message));
   },
 
   /** How loud the family's voice has been in total. */

@@ -17,7 +17,7 @@ from aiortc import (
 )
 
 from homecall_pi.core import sdp
-from homecall_pi.core.ports import AccessUnit, Door
+from homecall_pi.core.ports import AccessUnit, Door, DoorRelease
 from homecall_pi.hardware.null import NullPanel
 
 from ..conftest import PATIENCE_S
@@ -33,13 +33,18 @@ class Parts:
         self.played: asyncio.Queue[bytes] = asyncio.Queue()
         self.key_frame_wanted = asyncio.Event()
         self.bitrates: list[int] = []
-        self.door = Door(NullPanel(), _Camera(self), _Microphone(self), _Speaker(self))
+        self.panel = _Panel()
+        self.door = Door(self.panel, _Camera(self), _Microphone(self), _Speaker(self))
 
     @property
     def on(self) -> set[str]:
         """The parts that are on."""
         verbs = dict(reversed(entry.split()) for entry in self.log)
         return {part for part, verb in verbs.items() if verb == "start"}
+
+
+class _Panel(NullPanel):
+    door: DoorRelease = "none"  # type: ignore[assignment]
 
 
 class _Part:
@@ -135,6 +140,10 @@ class Page:
         """What the door tells next on the control channel."""
         async with asyncio.timeout(PATIENCE_S):
             return await self._told.get()
+
+    @property
+    def has_been_told_nothing(self) -> bool:
+        return self._told.empty()
 
     async def connected(self) -> None:
         """Returns when the connection stands. aiortc leaks tasks when it is closed half-way."""

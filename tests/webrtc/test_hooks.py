@@ -6,10 +6,28 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, VideoStreamTrack
-from aiortc.rtp import RTCP_PSFB_FIR, RTCP_PSFB_PLI, RtcpPsfbPacket
+from aiortc import (
+    RTCConfiguration,
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_PLI,
+    AnyRtcpPacket,
+    RtcpByePacket,
+    RtcpPsfbPacket,
+    RtpPacket,
+    pack_remb_fci,
+)
 
 from homecall_pi.webrtc import hooks
+
+from ..conftest import PATIENCE_S
+from .doubles import Page
 
 
 @pytest.fixture
@@ -21,19 +39,113 @@ async def pc() -> AsyncIterator[RTCPeerConnection]:
 
 @pytest.fixture
 def sender(pc: RTCPeerConnection) -> RTCRtpSender:
-    return pc.addTransceiver(VideoStreamTrack(), direction="sendonly").sender
+    return pc.addTransceiver("video", direction="sendonly").sender
 
 
-def feedback(sender: RTCRtpSender, kind: int) -> RtcpPsfbPacket:
-    return RtcpPsfbPacket(fmt=kind, ssrc=1, media_ssrc=sender._ssrc, fci=b"\0" * 8)
+class Told:
+    """What a sender that was taken over is told."""
+
+    def __init__(self, sender: RTCRtpSender) -> None:
+        self.words: list[str] = []
+        self.packets: asyncio.Queue[AnyRtcpPacket] = asyncio.Queue()
+        hooks.take_over(sender, start=self._start, stop=self._stop, heed=self.packets.put_nowait)
+
+    def _start(self, parameters: RTCRtpSendParameters) -> None:
+        self.words.append(f"start {parameters.rtcp.ssrc}")
+
+    def _stop(self) -> None:
+        self.words.append("stop")
 
 
-@pytest.mark.parametrize("kind", [RTCP_PSFB_PLI, RTCP_PSFB_FIR], ids=["PLI", "FIR"])
-async def test_a_request_for_a_key_frame_reaches_the_door(sender: RTCRtpSender, kind: int):
-    requests: list[None] = []
-    hooks.on_key_frame_request(sender, lambda: requests.append(None))
-    await sender._handle_rtcp_packet(feedback(sender, kind))
-    assert len(requests) == 1
+@pytest.fixture
+async def connected(
+    pc: RTCPeerConnection, sender: RTCRtpSender, page: Page
+) -> tuple[RTCRtpSender, Told, RTCDtlsTransport]:
+    """A sender that was taken over, what it is told, and the page's end of its connection."""
+    told = Told(sender)
+    pc.addTransceiver("audio")  # as the page has some
+    await pc.setLocalDescription(await pc.createOffer())
+    answer = await page.answer(pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await page.connected()
+    async with asyncio.timeout(PATIENCE_S):
+        while not told.words:
+            await asyncio.sleep(0.001)
+    return sender, told, page.pc.getTransceivers()[0].receiver.transport
+
+
+async def test_a_sender_that_is_taken_over_starts_with_the_connection_and_stops_with_it(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    sender, told, _ = connected
+    ssrc, _ = hooks.ssrcs(sender)
+    assert told.words == [f"start {ssrc}"]
+    await pc.close()
+    assert told.words[1:] == ["stop"]
+
+
+async def test_the_offer_names_the_stream_and_its_repairs(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    ssrc, rtx_ssrc = hooks.ssrcs(connected[0])
+    assert f"a=ssrc-group:FID {ssrc} {rtx_ssrc}\r\n" in pc.localDescription.sdp
+
+
+async def test_reports_on_the_stream_are_heeded_and_those_on_others_are_not(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport],
+):
+    sender, told, page = connected
+    ssrc, _ = hooks.ssrcs(sender)
+    of_others = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc ^ 1)
+    request = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc)
+    estimate = RtcpPsfbPacket(RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(9, [ssrc]))
+    for packet in (of_others, request, estimate):
+        await page._send_rtp(bytes(packet))
+    async with asyncio.timeout(PATIENCE_S):
+        assert [await told.packets.get(), await told.packets.get()] == [request, estimate]
+
+
+async def test_packets_are_sent_as_they_are(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], monkeypatch: pytest.MonkeyPatch
+):
+    sender, _, page = connected
+    arrived: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def take(data: bytes, **_: int) -> None:
+        arrived.put_nowait(data)
+
+    monkeypatch.setattr(page, "_handle_rtp_data", take)
+    monkeypatch.setattr(page, "_handle_rtcp_data", take)
+    packets = [bytes(RtcpByePacket([7])), RtpPacket(99, 1, 8, 9, 10, b"picture").serialize()]
+    hooks.send(sender, packets)
+    async with asyncio.timeout(PATIENCE_S):
+        assert [await arrived.get(), await arrived.get()] == packets
+
+
+async def test_without_a_connection_nothing_can_be_sent(sender: RTCRtpSender):
+    with pytest.raises(ConnectionError):
+        hooks.send(sender, [b"packet"])
+
+
+async def test_after_the_end_of_the_connection_nothing_can_be_sent(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    await pc.close()
+    with pytest.raises(ConnectionError):
+        hooks.send(connected[0], [b"packet"])
+
+
+async def test_every_packet_of_the_other_side_is_counted(pc: RTCPeerConnection):
+    """The handshake's are, and the reports that follow."""
+    pc.addTransceiver("audio")
+    page = Page()
+    await pc.setLocalDescription(await pc.createOffer())
+    assert hooks.packets_received(pc) == 0
+    answer = await page.answer(pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await page.connected()
+    assert hooks.packets_received(pc) > 0
+    await page.close()
 
 
 async def test_closing_while_connecting_ends_the_consent_checks_that_start_after_it(

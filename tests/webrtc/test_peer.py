@@ -7,20 +7,26 @@ import json
 from collections.abc import AsyncIterator
 
 import pytest
+from aioice.ice import get_host_addresses
 
-from homecall_pi.core import sdp
+from homecall_pi.core import sdp, silence
 from homecall_pi.core.call import (
     Accepted,
     Connected,
     Declined,
     HungUp,
+    MediaBack,
+    MediaLost,
     OfferReady,
     PeerClosed,
     PeerFailed,
     Reason,
+    ReleaseWanted,
 )
 from homecall_pi.core.messages import IceCandidate
+from homecall_pi.webrtc import hooks
 from homecall_pi.webrtc import peer as peer_module
+from homecall_pi.webrtc.ice import Choice
 from homecall_pi.webrtc.peer import MAX_CANDIDATES, Peer
 
 from ..doubles import Events
@@ -50,7 +56,7 @@ GARBAGE = [
 @pytest.fixture
 async def peer(parts: Parts) -> AsyncIterator[Peer]:
     """A connection that is ready to be offered."""
-    peer = Peer(parts.door, [])
+    peer = Peer(parts.door, Choice("all"), 1.0)
     await peer.gather(serial=5)
     yield peer
     await peer.close()
@@ -94,6 +100,19 @@ async def test_the_offered_picture_is_h264_with_retransmission_and_nothing_else(
 async def test_the_tags_of_the_offer_carry_the_serial_number(peer: Peer):
     assert sdp.mids(peer.offer) == ["050", "051", "052"]
     assert "a=group:BUNDLE 050 051 052" in peer.offer
+
+
+async def test_no_two_connections_have_a_certificate_in_common(peer: Peer, parts: Parts):
+    """Else an offer that was kept and played again could lead to somebody (docs/security.md)."""
+    other = Peer(parts.door, [])
+    await other.gather(serial=6)
+    await other.close()
+    fingerprints = [
+        {line for line in each.offer.splitlines() if line.startswith("a=fingerprint:")}
+        for each in (peer, other)
+    ]
+    assert all(fingerprints)
+    assert not set.intersection(*fingerprints)
 
 
 async def test_without_servers_no_address_comes_from_outside(peer: Peer):
@@ -219,6 +238,31 @@ async def test_what_a_person_does_is_told_on_the_control_channel(
     assert await events.next(event) == event(NUMBER)
 
 
+async def test_a_verified_page_is_told_of_the_door_release_whenever_it_changes(
+    offered: Peer, own_page: Page, events: Events, parts: Parts
+):
+    panel = parts.panel
+    offered.accept(await own_page.answer(offered.offer), verified=True)
+    await events.next(Connected)
+    assert await own_page.told() == {"type": "door", "release": "none"}
+    for state in ("closed", "open"):
+        panel.door = state
+        assert await own_page.told() == {"type": "door", "release": state}
+    await own_page.say('{"type": "release"}')
+    assert await events.next(ReleaseWanted) == ReleaseWanted(NUMBER)
+
+
+async def test_a_page_that_is_not_verified_is_told_nothing_of_the_door(
+    offered: Peer, own_page: Page, events: Events
+):
+    await connect(offered, own_page, events)
+    await own_page.say('{"type": "release"}')
+    await events.next(ReleaseWanted)
+    await offered.close(Reason.HUNG_UP)
+    assert (await own_page.told())["type"] == "ended"
+    await own_page.gone()
+
+
 async def test_nonsense_on_the_control_channel_is_passed_over(
     offered: Peer, own_page: Page, events: Events
 ):
@@ -289,6 +333,43 @@ async def test_closing_at_the_moment_of_the_handshakes_end_leaves_nothing(
     offered.accept(await page.answer(offered.offer))
     await events.next(Connected)
     await offered.close(Reason.HUNG_UP)
+    await page.connected()
+
+
+async def test_a_page_that_falls_silent_is_lost_until_it_is_heard_again(
+    offered: Peer, page: Page, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    count = 0
+    monkeypatch.setattr(hooks, "packets_received", lambda _: count)
+    monkeypatch.setattr(silence, "LOST_S", 0.0)
+    monkeypatch.setattr(peer_module, "LOOK_S", 0.0)
+    await connect(offered, page, events)
+    assert await events.next(MediaLost) == MediaLost(NUMBER)
+    monkeypatch.setattr(silence, "LOST_S", 3600.0)
+    count = 1
+    assert await events.next(MediaBack) == MediaBack(NUMBER)
+
+
+async def test_a_connection_from_an_address_that_is_gone_fails_at_once(
+    offered: Peer, page: Page, events: Events
+):
+    offered.check_address(set())
+    await connect(offered, page, events)
+    offered.check_address(offered.gathered_on | set(get_host_addresses(True, True)))
+    assert events.none()
+    offered.check_address({"192.0.2.1"})
+    assert await events.next(PeerFailed) == PeerFailed(NUMBER)
+
+
+async def test_a_connection_that_follows_another_begins_the_handshake(
+    peer: Peer, page: Page, events: Events
+):
+    peer.begin(NUMBER, events, again=True)
+    offer = (await events.next(OfferReady)).sdp
+    answer = await page.answer(offer)
+    assert answer.count("a=setup:passive") == 3
+    peer.accept(answer)
+    await events.next(Connected)
     await page.connected()
 
 

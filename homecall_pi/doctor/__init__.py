@@ -1,0 +1,1 @@
+"""`homecall-pi doctor`: finds what is wrong with a door, and says how to mend it."""

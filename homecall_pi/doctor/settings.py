@@ -1,0 +1,50 @@
+"""The configuration: whether it can be read, means something, and is kept from others."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from .. import config as settings
+from ..config import Config, link_key, require_ice, require_room, require_server
+from ..errors import OperatorError
+from .finding import Finding, fail, ok, warn
+
+
+def read(path: Path | None, given: Mapping[str, Any]) -> tuple[Config | None, Finding]:
+    """The file at `path` (None: the installed one, if there is one) with the flags on top of it."""
+    try:
+        config = settings.load(path, given)
+        url, room = require_server(config), require_room(config)
+        link_key(config)
+        require_ice(config)
+    except OperatorError as error:
+        return None, _unusable(error)
+    return config, _seen(path or settings.DEFAULT_PATH, f"{_place(url)}, room {room[:8]}…")
+
+
+def _unusable(error: OperatorError) -> Finding:
+    what, _, cure = str(error).partition("; ")
+    return fail(what, f"{cure or 'mend it'}. What depends on it is checked after that")
+
+
+def _seen(path: Path, what: str) -> Finding:
+    """Who knows the room can answer the door, so others on this machine are not to read it."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # there is none, the flags are enough
+        return ok(what)
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        return warn(
+            f"{path} can be read by everybody on this machine, and with it the room",
+            f"sudo chmod o= {path}",
+        )
+    return ok(f"{path}: {what}")
+
+
+def _place(url: str) -> str:
+    """The server, without what may be secret in its address."""
+    return urlsplit(url).netloc

@@ -1,0 +1,192 @@
+"""The sound card's program: PortAudio in a process of its own, which the daemon can end.
+
+A sound card is driven by C that may never return: when PulseAudio dies, its client library waits
+for ever in about every other case. A thread in there cannot be ended, and while it uses PortAudio,
+the process gets no new list of devices. A process can be ended, whatever it does; a crash in there
+costs the sound and not the call; and blocks move in time, whatever the daemon's threads do.
+
+    python -m homecall_pi.hardware.sound_process HALVES
+
+HALVES are `duplex.Halves` as JSON. Standard input is a socket (AF_UNIX, SOCK_SEQPACKET) to the
+daemon, both ways; each packet is one of the messages below as MessagePack. The program ends when
+the socket closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+from ..core.playout import Playout
+from . import portaudio
+from .duplex import Duplex, Halves
+
+LINGER_S = 0.5
+"""Seconds that the card stays open when nobody wants it: a tone may follow at once, or a call."""
+SWITCH_S = 0.0005
+"""Python's time slice: the canceller is made ready beside the chime, and is not to hold it up."""
+MAX_MESSAGE_BYTES = 65_536
+
+
+class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
+    pass
+
+
+class Hear(_Message, frozen=True):
+    """To the program: the microphone is wanted, or not."""
+
+    on: bool
+
+
+class Speak(_Message, frozen=True):
+    """To the program: the voice begins or ends; what waits of it is dropped."""
+
+    on: bool
+
+
+class Voice(_Message, frozen=True):
+    """To the program: one block of the voice."""
+
+    block: bytes
+
+
+class Sound(_Message, frozen=True):
+    """To the program: a sound of the door's own. With the packet comes a file of its samples."""
+
+    once_bytes: int
+    """Bytes of the file that are played once; the rest is played over and over."""
+
+
+class Moved(_Message, frozen=True):
+    """From the program, each 10 ms while the card is wanted: a block was moved, or its time passed.
+
+    These are also its heartbeat.
+    """
+
+    done: int
+    """Blocks of the voice that were played or dropped, in all."""
+    heard: bytes
+    """What the microphone heard; empty: nothing that anybody wants."""
+
+
+class Health(_Message, frozen=True):
+    """From the program, whenever it knows: what is wrong with which half."""
+
+    faults: dict[str, str]
+
+
+class Idle(_Message, frozen=True):
+    """From the program: the card is closed, and nothing follows until it is wanted."""
+
+
+ToProgram: TypeAlias = Hear | Speak | Voice | Sound
+FromProgram: TypeAlias = Moved | Health | Idle
+
+
+class Program:
+    """The program, between the line to the daemon and the card."""
+
+    def __init__(
+        self, line: socket.socket, halves: Halves, *, load: Callable[[], Any] = portaudio.load
+    ) -> None:
+        self._line = line
+        self._playout = Playout()
+        self._duplex = Duplex(halves, self._playout, self._moved, self._health, load=load)
+        self._encode = msgspec.msgpack.Encoder().encode
+        self._decode = msgspec.msgpack.Decoder(ToProgram).decode
+        self._hearing = self._speaking = self._ended = False
+        self._wanted_at = float("-inf")
+        self._wake = threading.Event()
+
+    def run(self) -> None:
+        """Serves the card until `end`."""
+        self._duplex.make_ready()
+        while not self._ended:
+            self._wake.wait()
+            self._wake.clear()
+            if self._wanted():
+                self._duplex.run(self._wanted)
+            self._say(Idle())
+
+    def listen(self) -> None:
+        """Does what the daemon says until the line closes. On a thread: the card may hang."""
+        while packet := self._receive():
+            content, file = packet
+            match self._decode(content):
+                case Voice(block):
+                    self._playout.play(block)
+                    continue
+                case Hear(on):
+                    self._hearing = on
+                case Speak(on):
+                    self._speaking = on
+                    self._playout.clear()
+                case Sound(once_bytes):
+                    samples = _read(file)
+                    self._playout.sound(samples[:once_bytes], samples[once_bytes:])
+            self._wake.set()
+
+    def end(self) -> None:
+        """Lets `run` return, unless the card hangs."""
+        self._ended = True
+        self._wake.set()
+
+    def _receive(self) -> tuple[bytes, int] | None:
+        """One packet and the file that came with it (or -1); None when the line is closed."""
+        with contextlib.suppress(OSError):
+            content, files, _, _ = socket.recv_fds(self._line, MAX_MESSAGE_BYTES, 1)
+            if content:
+                return content, files[0] if files else -1
+        return None
+
+    def _wanted(self) -> bool:
+        now = time.monotonic()
+        if self._hearing or self._speaking or self._playout.sounding:
+            self._wanted_at = now
+        return now - self._wanted_at < LINGER_S and not self._ended
+
+    def _moved(self, heard: bytes) -> None:
+        message = Moved(self._playout.done, heard if self._hearing else b"")
+        with contextlib.suppress(BlockingIOError):  # the daemon is late: live sound is dropped
+            self._say(message, socket.MSG_DONTWAIT)
+
+    def _health(self, faults: dict[str, str]) -> None:
+        self._say(Health(faults))
+
+    def _say(self, message: FromProgram, flags: int = 0) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `listen` sees it, too
+            self._line.send(self._encode(message), flags)
+
+
+def _read(file: int) -> bytes:
+    with open(file, "rb") as samples:
+        samples.seek(0)
+        return samples.read()
+
+
+def main(halves: str) -> None:
+    """Serves the card until the daemon closes the line."""
+    # A service manager tells all processes to end. Gone before the daemon, it would be missed.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.setswitchinterval(SWITCH_S)
+    program = Program(socket.socket(fileno=0), msgspec.json.decode(halves, type=Halves))
+
+    def listen() -> None:
+        program.listen()
+        os._exit(0)  # the other thread may hang, and has nothing to put in order
+
+    threading.Thread(target=listen, name="listen", daemon=True).start()
+    program.run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,67 @@
+"""A certificate authority of our own, for servers that are verified in earnest."""
+
+from __future__ import annotations
+
+import datetime
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+class Authority:
+    """Issues certificates that are good for a day; who trusts `file` trusts them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._name = _named("Tests' authority")
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        constraints = x509.BasicConstraints(ca=True, path_length=0)
+        certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        self.file = folder / "ca.pem"
+        self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
+
+    def issue(self, host: str) -> tuple[Path, Path]:
+        """The certificate of a host, by name or address, and its key, as PEM files."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        names = x509.SubjectAlternativeName([_alternative(host)])
+        certificate = self._builder(_named(host), key).add_extension(names, critical=False)
+        cert_file, key_file = self._folder / f"{host}.pem", self._folder / f"{host}.key"
+        cert_file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        return cert_file, key_file
+
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+    ) -> x509.CertificateBuilder:
+        now = datetime.datetime.now(datetime.UTC)
+        number = x509.random_serial_number()
+        return (
+            x509.CertificateBuilder(self._name, subject, key.public_key(), number)
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+        )
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _alternative(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)

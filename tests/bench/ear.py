@@ -1,0 +1,302 @@
+"""`scripts/bench ear`: how late each side hears the other, how whole, and what that costs.
+
+A call between the daemon, by PyAudio on a sound card without hardware, and Chromium. Sound is timed
+where it enters and leaves: at the card's two ends, and in the page where a microphone's samples
+enter WebRTC and where the visitor's leave the browser's jitter buffer. Loss is made by nftables, of
+the call's UDP ports on this machine alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+from playwright.async_api import Page, async_playwright
+
+from homecall_pi.hardware import clip
+from tests.bench import listening
+from tests.bench.listening import CHIRPS, RATE, Chunk, Recording, Samples, to_bytes
+from tests.e2e.household import Door, Family, Server, launch_chromium
+from tests.virtual_card import VirtualCard
+
+SCRIPT = Path(__file__).with_name("ear.js")
+CARD = ("--microphone-source=pyaudio", "--speaker-source=pyaudio", "--camera-source=none")
+EVERY_S = {"family": 1.0, "visitor": 1.37}
+"""Seconds between two chirps: they seldom meet."""
+SETTLE_S = 5.0
+BURST_S = 10.0
+AFTER_S = 30.0
+TABLE = "homecall_bench"
+DIRECTIONS = (("page -> door", "mouth", "loudspeaker"), ("door -> page", "visitor", "ear"))
+TARGET_MS, TARGET_AFTER_MS, TARGET_SHARE = 150, 200, 0.98
+
+
+class Recorder:
+    """Keeps what a sink of the card plays, with the times."""
+
+    def __init__(self, card: VirtualCard, sink: str) -> None:
+        self._process = card.listen(sink)
+        self._chunks: list[Chunk] = []
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        while content := os.read(self._process.stdout.fileno(), 65_536):
+            self._chunks.append((time.time(), content))
+
+    def take(self) -> list[Chunk]:
+        """What came since the last time."""
+        taken, self._chunks = self._chunks, []
+        return taken
+
+
+class Call:
+    """A conversation, and ears at all of its ends."""
+
+    def __init__(self, card: VirtualCard, door: Door, page: Page, folder: Path) -> None:
+        self._card = card
+        self.door = door
+        self._page = page
+        self._folder = folder
+        self._ends = {name: Recorder(card, name) for name in ("visitor", "loudspeaker")}
+        self._visitor: subprocess.Popen[bytes] | None = None
+
+    async def say(self, family: Samples, visitor: Samples) -> None:
+        """Lets both say something over and over."""
+        await self._page.evaluate("bench.say", base64.b64encode(to_bytes(family)).decode())
+        self.hush()
+        path = self._folder / "visitor.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
+            file.writeframes(to_bytes(visitor) * int(120 * RATE / len(visitor)))
+        self._visitor = self._card.say(path)
+
+    def hush(self) -> None:
+        """The visitor is silent."""
+        if self._visitor is not None:
+            self._visitor.kill()
+            self._visitor.wait()
+
+    async def listen(self, seconds: float) -> dict[str, Recording]:
+        """Everything that is said and heard from now on."""
+        for name in ("mouth", "ear"):
+            await self._page.evaluate("bench.take", name)
+        for recorder in self._ends.values():
+            recorder.take()
+        await asyncio.sleep(seconds)
+        heard = {name: Recording(recorder.take()) for name, recorder in self._ends.items()}
+        for name in ("mouth", "ear"):
+            times, samples = await self._page.evaluate("bench.take", name)
+            heard[name] = Recording(_split(times, base64.b64decode(samples)))
+        return heard
+
+
+def _split(times: list[float], samples: bytes) -> list[Chunk]:
+    size = len(samples) // len(times)
+    return [(at, samples[index * size :][:size]) for index, at in enumerate(times)]
+
+
+@contextlib.contextmanager
+def loss(door: Door, percent: int) -> Iterator[None]:
+    """Loses packets of the door's, both ways."""
+    ports = {each.laddr.port for each in door.process.net_connections("udp")}
+    mine = ", ".join(map(str, ports))
+    ways = (f"udp {way} {{ {mine} }}" for way in ("dport", "sport"))
+    rules = (
+        f"add rule inet {TABLE} input {way} numgen random mod 100 < {percent} drop" for way in ways
+    )
+    hook = "{ type filter hook input priority 0; }"
+    lines = (f"add table inet {TABLE}", f"add chain inet {TABLE} input {hook}", *rules)
+    subprocess.run(["nft", "-f", "-"], input="\n".join(lines), text=True, check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", "table", "inet", TABLE], check=True)
+
+
+async def main(seconds: float) -> bool:
+    """Prints all figures; whether all are good."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        card = VirtualCard(folder / "card")
+        card.plug()
+        server = Server(folder)
+        door = Door(folder, server.port, *CARD, "--no-sounds-on")
+        door.environment = card.environment
+        try:
+            await card_alone(card)
+            server.start()
+            door.start()
+            await server.ready()
+            await door.ready()
+            async with async_playwright() as playwright:
+                flag = "--autoplay-policy=no-user-gesture-required"
+                browser = await launch_chromium(playwright, flag)
+                context = await browser.new_context(bypass_csp=True)
+                await context.add_init_script(path=SCRIPT)
+                family = Family(await context.new_page())
+                await talk(server, door, family)
+                call = Call(card, door, family.page, folder)
+                await asyncio.sleep(SETTLE_S)
+                return await measure(call, seconds)
+        finally:
+            for program in (door, server):
+                if program.running:
+                    program.stop()
+            card.unplug()
+
+
+async def talk(server: Server, door: Door, family: Family) -> None:
+    """Brings about a conversation."""
+    await family.open(server.link)
+    await family.becomes("waiting")
+    door.ring()
+    await family.becomes("ringing")
+    await family.page.click("#answer")
+    await family.becomes("talking")
+    await door.becomes("talking")
+    await family.page.evaluate("bench.listen()")
+
+
+async def measure(call: Call, seconds: float) -> bool:
+    """All of it."""
+    await call.say(chirping("family"), chirping("visitor"))
+    await asyncio.sleep(SETTLE_S)
+    good = lateness(f"mouth to ear, {seconds:g} s", await call.listen(seconds), TARGET_MS)
+    with loss(call.door, 10):
+        await asyncio.sleep(BURST_S)
+    what = f"in the {AFTER_S:g} s after {BURST_S:g} s of 10 % loss"
+    good += lateness(what, await call.listen(AFTER_S), TARGET_AFTER_MS)
+    speech = np.frombuffer(b"".join(_speech()), np.int16) / 32768
+    await call.say(speech, np.roll(speech, len(speech) // 2))
+    await asyncio.sleep(SETTLE_S)
+    before = cpu(call.door)
+    wholeness("without loss", await call.listen(seconds))
+    costs(before, cpu(call.door), seconds)
+    with loss(call.door, 5):
+        await asyncio.sleep(SETTLE_S)
+        good += wholeness("5 % loss", await call.listen(seconds))
+    call.hush()
+    return all(good)
+
+
+def chirping(who: str) -> Samples:
+    """One round of what this side says."""
+    chirp = CHIRPS[who]
+    return np.pad(chirp, (0, int(EVERY_S[who] * RATE) - len(chirp)))
+
+
+def _speech() -> list[bytes]:
+    return [clip.samples(clip.MEDIA / "speech.ogg")]
+
+
+async def card_alone(card: VirtualCard) -> None:
+    """What the card and PyAudio take by themselves, each way."""
+    loudspeaker = Recorder(card, "loudspeaker")
+    visitor = Recorder(card, "visitor")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "visitor.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
+            file.writeframes(to_bytes(chirping("visitor")) * 20)
+        speaking = card.say(path)
+        probe = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.bench.card",
+            "12",
+            env=os.environ | card.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        output, _ = await probe.communicate()
+        speaking.kill()
+    found = json.loads(output)
+    heard = Recording((at, bytes.fromhex(block)) for at, block in found["heard"])
+    out = listening.delays(found["played"], Recording(loudspeaker.take()).chirps(CHIRPS["family"]))
+    said = Recording(visitor.take()).chirps(CHIRPS["visitor"])
+    into = listening.delays(said, heard.chirps(CHIRPS["visitor"]))
+    print("the virtual card and PyAudio alone, not subtracted below (ms): median, p95")
+    row("PyAudio -> loudspeaker", out)
+    row("microphone -> PyAudio", into)
+
+
+def lateness(what: str, heard: dict[str, Recording], target_ms: float) -> list[bool]:
+    """The delays of one stretch of time."""
+    print(f"{what} (ms): median, p95; chirps heard")
+    good = []
+    for (name, mouth, ear), who in zip(DIRECTIONS, ("family", "visitor"), strict=True):
+        said = heard[mouth].chirps(CHIRPS[who])
+        found = listening.delays(said, heard[ear].chirps(CHIRPS[who]))
+        median = row(name, found, f"{len(found)} of {len(said)}; wanted {target_ms:g}")
+        good.append(median <= target_ms)
+    return good
+
+
+def row(name: str, delays_s: list[float], more: str = "") -> float:
+    """One line; the median in ms."""
+    delays_ms = sorted(1000 * each for each in delays_s)
+    p95 = delays_ms[min(len(delays_ms) - 1, int(0.95 * len(delays_ms)))]
+    median = statistics.median(delays_ms)
+    print(f"  {name:24} {median:6.0f} {p95:6.0f}   {more}", flush=True)
+    return median
+
+
+def wholeness(what: str, heard: dict[str, Recording]) -> list[bool]:
+    """How much of the speech comes out whole."""
+    print(f"speech that comes out without a gap over 40 ms, {what}:")
+    good = []
+    for name, mouth, ear in DIRECTIONS:
+        share = listening.whole_share(heard[mouth], heard[ear])
+        print(f"  {name:24} {100 * share:6.2f} %, wanted {100 * TARGET_SHARE:g}", flush=True)
+        good.append(share >= TARGET_SHARE)
+    return good
+
+
+def cpu(door: Door) -> dict[str, float]:
+    """Seconds of processor time so far, of the daemon's parts."""
+    (program,) = door.process.children()
+    client = [thread for thread in program.threads() if _name(program, thread.id) == "threaded-ml"]
+    return {
+        "daemon": _seconds(door.process.cpu_times()),
+        "the card's program": _seconds(program.cpu_times()),
+        "  of it PulseAudio's threads": sum(each.user_time + each.system_time for each in client),
+    }
+
+
+def _seconds(times: object) -> float:
+    return float(times.user + times.system)
+
+
+def _name(process: psutil.Process, thread: int) -> str:
+    return Path(f"/proc/{process.pid}/task/{thread}/comm").read_text().strip()
+
+
+def costs(before: dict[str, float], after: dict[str, float], seconds: float) -> None:
+    """Seconds of processor time per 10 s."""
+    print("processor time per 10 s of speech both ways, with echo canceller:")
+    for name in before:
+        print(f"  {name:30} {10 * (after[name] - before[name]) / seconds:5.2f} s")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="scripts/bench ear", description=__doc__)
+    parser.add_argument(
+        "--seconds", type=float, default=60.0, help="of each measurement [60]", metavar="S"
+    )
+    raise SystemExit(not asyncio.run(main(parser.parse_args().seconds)))

@@ -1,0 +1,161 @@
+"""Networks of their own for the door and the family, and a router between them to break.
+
+    door 10.77.1.2 ──── router ──── page 10.77.2.2
+                      10.77.3.1: what both can reach (signaling server, TURN)
+
+    with Network() as network:
+        network.door.run("ip", "address")        # a command in there, its output
+        [*network.page.prefix, "chromium"]       # a command line that runs in there
+        network.drop(DIRECT_UDP)                 # a rule of nftables' on the router
+        network.cut("door")                      # the router drops the door's packets, silently
+        network.restore("door")
+        network.unplug("door")                   # its link goes down, and its address away
+        network.plug_in("door")
+        network.change_address("door")           # another address of the same network
+        network.clear()                          # no rules, nobody cut off
+
+Every namespace lives as long as a process of ours whose standard input is a pipe from this one. So
+all of it goes with `close`, and also if the tests are killed. The machine's own network is not
+touched: the links are made inside the namespaces. Needs root.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from ipaddress import IPv4Address
+from typing import Literal, Self, TypeAlias
+
+Host: TypeAlias = Literal["door", "page"]
+
+SERVER = "10.77.3.1"
+"""The router's address for servers."""
+DEAD = "10.77.9.9"
+"""An address whose packets vanish."""
+DIRECT_UDP = "iifname { door, page } oifname { door, page } meta l4proto udp"
+"""Matches what the two send each other by UDP."""
+
+_LINK = "eth0"
+"""The one interface of door and page. The router's are named after who is at the other end."""
+_SUBNETS: dict[Host, str] = {"door": "10.77.1", "page": "10.77.2"}
+
+# The rules stand in one chain, whichever way a packet takes: through the router, to it, or from it.
+_TABLE = """
+table inet faults {
+  set cut { type ifname; }
+  chain faults { }
+  chain any { iifname @cut drop; oifname @cut drop; jump faults; }
+  chain forward { type filter hook forward priority 0; jump any; }
+  chain input { type filter hook input priority 0; jump any; }
+  chain output { type filter hook output priority 0; jump any; }
+}
+"""
+
+
+class Namespace:
+    """A network namespace: interfaces, addresses, routes and filters of its own."""
+
+    def __init__(self) -> None:
+        self._holder = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "echo; exec cat"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert self._holder.stdout is not None
+        self._holder.stdout.readline()
+        self.pid = self._holder.pid
+        self.prefix = ("nsenter", f"--net=/proc/{self.pid}/ns/net")
+        """What a command line begins with to run in here."""
+        self.run("ip", "link", "set", "lo", "up")
+
+    def run(self, *command: str, stdin: str = "") -> str:
+        """The output of a command that runs in here; one that fails raises with what it said."""
+        done = subprocess.run(
+            [*self.prefix, *command],
+            input=stdin,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stdout}"
+        return done.stdout
+
+    def close(self) -> None:
+        """Lets it go; its last process takes it along."""
+        self._holder.communicate()
+
+
+class Network:
+    """Door, page and router, joined."""
+
+    def __init__(self) -> None:
+        self.door, self.page, self.router = Namespace(), Namespace(), Namespace()
+        self._addresses = {host: IPv4Address(f"{net}.2") for host, net in _SUBNETS.items()}
+        self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self.router.run("ip", "address", "add", f"{SERVER}/32", "dev", "lo")
+        self.router.run("ip", "route", "add", "blackhole", f"{DEAD}/32")
+        self.router.run("nft", "-f", "-", stdin=_TABLE)
+        for host in _SUBNETS:
+            self._join(host)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Takes everything down; what still runs in there keeps its own namespace alone."""
+        for namespace in (self.door, self.page, self.router):
+            namespace.close()
+
+    def address(self, host: Host) -> str:
+        """The address that it has, or had last."""
+        return str(self._addresses[host])
+
+    def drop(self, match: str) -> None:
+        """The router drops the packets that match, of those through it, to it and from it."""
+        self.router.run("nft", "add", "rule", "inet", "faults", "faults", *match.split(), "drop")
+
+    def cut(self, host: Host) -> None:
+        """The router drops all of its packets, both ways. It cannot see that, save by silence."""
+        self.router.run("nft", "add", "element", "inet", "faults", "cut", f"{{ {host} }}")
+
+    def restore(self, host: Host) -> None:
+        """Undoes `cut`."""
+        self.router.run("nft", "delete", "element", "inet", "faults", "cut", f"{{ {host} }}")
+
+    def clear(self) -> None:
+        """Undoes every `drop` and `cut`."""
+        self.router.run("nft", "flush", "chain", "inet", "faults", "faults")
+        self.router.run("nft", "flush", "set", "inet", "faults", "cut")
+
+    def unplug(self, host: Host) -> None:
+        """Its link goes down and its address away, as with a Wi-Fi that is lost."""
+        namespace = self._namespace(host)
+        namespace.run("ip", "address", "flush", "dev", _LINK)
+        namespace.run("ip", "link", "set", _LINK, "down")
+
+    def plug_in(self, host: Host) -> None:
+        """Undoes `unplug`, with the same address."""
+        namespace = self._namespace(host)
+        namespace.run("ip", "link", "set", _LINK, "up")
+        namespace.run("ip", "address", "add", f"{self.address(host)}/24", "dev", _LINK)
+        namespace.run("ip", "route", "replace", "default", "via", f"{_SUBNETS[host]}.1")
+
+    def change_address(self, host: Host) -> str:
+        """Takes its address away and gives it another, which is returned."""
+        self._namespace(host).run("ip", "address", "flush", "dev", _LINK)
+        self._addresses[host] += 1
+        self.plug_in(host)
+        return self.address(host)
+
+    def _namespace(self, host: Host) -> Namespace:
+        return self.door if host == "door" else self.page
+
+    def _join(self, host: Host) -> None:
+        namespace = self._namespace(host)
+        pair = ("type", "veth", "peer", "name", _LINK, "netns", str(namespace.pid))
+        self.router.run("ip", "link", "add", host, *pair)
+        self.router.run("ip", "address", "add", f"{_SUBNETS[host]}.1/24", "dev", host)
+        self.router.run("ip", "link", "set", host, "up")
+        self.plug_in(host)
