@@ -73,6 +73,13 @@ set_up_network() {
   set_up_turn
 }
 
+# set_up_machines: what boots a bare Debian in a container.
+set_up_machines() {
+  need systemd-nspawn systemd-container
+  need mmdebstrap mmdebstrap
+  need zstd zstd
+}
+
 # set_up_browser: Chromium, with a font for the page's signs.
 set_up_browser() {
   need chromium chromium fonts-dejavu-core fonts-noto-color-emoji

@@ -109,6 +109,9 @@ class Input:
         self._stream = stream
         self._started = False
         self._patience = time.monotonic() + START_S
+        self._blocks: deque[bytes] = deque()
+        self._next_at = 0.0
+        """Before then, there cannot be another block."""
 
     @property
     def started(self) -> bool:
@@ -129,11 +132,22 @@ class Input:
         Raises:
             HardwareError: the card is gone or delivers nothing.
         """
-        _wait_for_a_block(self._stream.get_read_available, time.monotonic() + STALL_S)
+        if not self._blocks:
+            self._fetch()
+        return self._blocks.popleft()
+
+    def _fetch(self) -> None:
+        """All the blocks that are there: asking for each costs more than it does."""
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
+        frames = _wait_for_a_block(self._stream.get_read_available, time.monotonic() + STALL_S)
+        count, rest = divmod(frames, BLOCK_SAMPLES)
         try:
-            return bytes(self._stream.read(BLOCK_SAMPLES, exception_on_overflow=False))
+            sound = self._stream.read(count * BLOCK_SAMPLES, exception_on_overflow=False)
         except OSError as error:
             raise HardwareError(f"is gone ({error})") from None
+        size = len(sound) // count
+        self._blocks += (sound[index * size :][:size] for index in range(count))
+        self._next_at = time.monotonic() + (BLOCK_SAMPLES - rest) / SAMPLE_RATE
 
     def close(self) -> None:
         """Closes it, whatever has become of the card."""
@@ -198,16 +212,17 @@ def _ask(available: Callable[[], int]) -> int:
     return frames
 
 
-def _wait_for_a_block(available: Callable[[], int], patience: float) -> None:
-    """Waits until a block is available, or the time `patience`.
+def _wait_for_a_block(available: Callable[[], int], patience: float) -> int:
+    """Waits until a block is available, or the time `patience`; the frames that are.
 
     Raises:
         HardwareError: none comes, or the card is gone.
     """
-    while _ask(available) < BLOCK_SAMPLES:
+    while (frames := _ask(available)) < BLOCK_SAMPLES:
         if time.monotonic() > patience:
             raise HardwareError("does not work")
         time.sleep(POLL_S)
+    return frames
 
 
 def _close(stream: Any) -> None:

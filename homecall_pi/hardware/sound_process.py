@@ -35,6 +35,7 @@ LINGER_S = 0.5
 SWITCH_S = 0.0005
 """Python's time slice: the canceller is made ready beside the chime, and is not to hold it up."""
 MAX_MESSAGE_BYTES = 65_536
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
@@ -105,54 +106,55 @@ class Program:
         self._decode = msgspec.msgpack.Decoder(ToProgram).decode
         self._hearing = self._speaking = self._ended = False
         self._wanted_at = float("-inf")
-        self._wake = threading.Event()
 
     def run(self) -> None:
-        """Serves the card until `end`."""
+        """Serves the card until the daemon closes the line."""
         self._duplex.make_ready()
         while not self._ended:
-            self._wake.wait()
-            self._wake.clear()
+            self._obey()
             if self._wanted():
                 self._duplex.run(self._wanted)
             self._say(Idle())
 
-    def listen(self) -> None:
-        """Does what the daemon says until the line closes. On a thread: the card may hang."""
-        while packet := self._receive():
-            content, file = packet
-            match self._decode(content):
-                case Voice(block):
-                    self._playout.play(block)
-                    continue
-                case Hear(on):
-                    self._hearing = on
-                case Speak(on):
-                    self._speaking = on
-                    self._playout.clear()
-                case Sound(once_bytes):
-                    samples = _read(file)
-                    self._playout.sound(samples[:once_bytes], samples[once_bytes:])
-            self._wake.set()
-
-    def end(self) -> None:
-        """Lets `run` return, unless the card hangs."""
-        self._ended = True
-        self._wake.set()
-
-    def _receive(self) -> tuple[bytes, int] | None:
-        """One packet and the file that came with it (or -1); None when the line is closed."""
-        with contextlib.suppress(OSError):
-            content, files, _, _ = socket.recv_fds(self._line, MAX_MESSAGE_BYTES, 1)
-            if content:
-                return content, files[0] if files else -1
-        return None
-
     def _wanted(self) -> bool:
+        """Whether the card is still wanted, after all that the daemon has said meanwhile."""
+        with contextlib.suppress(BlockingIOError):
+            while not self._ended:
+                self._obey(socket.MSG_DONTWAIT)
         now = time.monotonic()
         if self._hearing or self._speaking or self._playout.sounding:
             self._wanted_at = now
         return now - self._wanted_at < LINGER_S and not self._ended
+
+    def _obey(self, flags: int = 0) -> None:
+        """Does what the next packet says.
+
+        Raises:
+            BlockingIOError: `flags` are not to wait for one, and there is none.
+        """
+        content, files = self._receive(flags)
+        if not content:
+            self._ended = True
+            return
+        match self._decode(content):
+            case Voice(block):
+                self._playout.play(block)
+            case Hear(on):
+                self._hearing = on
+            case Speak(on):
+                self._speaking = on
+                self._playout.clear()
+            case Sound(once_bytes):
+                samples = _read(files[0])
+                self._playout.sound(samples[:once_bytes], samples[once_bytes:])
+
+    def _receive(self, flags: int) -> tuple[bytes, list[int]]:
+        """One packet, and the files that came with it; nothing when the line is closed."""
+        try:
+            content, files, _, _ = socket.recv_fds(self._line, MAX_MESSAGE_BYTES, 1, flags)
+        except ConnectionResetError:
+            return b"", []
+        return content, files
 
     def _moved(self, heard: bytes) -> None:
         message = Moved(self._playout.done, heard if self._hearing else b"")
@@ -163,7 +165,7 @@ class Program:
         self._say(Health(faults))
 
     def _say(self, message: FromProgram, flags: int = 0) -> None:
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `listen` sees it, too
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `_obey` sees it, too
             self._line.send(self._encode(message), flags)
 
 
@@ -174,18 +176,10 @@ def _read(file: int) -> bytes:
 
 
 def main(halves: str) -> None:
-    """Serves the card until the daemon closes the line."""
-    # A service manager tells all processes to end. Gone before the daemon, it would be missed.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    """Serves the card until the daemon closes the line, or dies: this may hang."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.setswitchinterval(SWITCH_S)
-    program = Program(socket.socket(fileno=0), msgspec.json.decode(halves, type=Halves))
-
-    def listen() -> None:
-        program.listen()
-        os._exit(0)  # the other thread may hang, and has nothing to put in order
-
-    threading.Thread(target=listen, name="listen", daemon=True).start()
-    program.run()
+    Program(socket.socket(fileno=0), msgspec.json.decode(halves, type=Halves)).run()
 
 
 if __name__ == "__main__":

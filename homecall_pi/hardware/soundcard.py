@@ -32,7 +32,6 @@ from .sound_process import (
     Moved,
     Sound,
     Speak,
-    ToProgram,
     Voice,
 )
 
@@ -239,11 +238,17 @@ class _Program:
         """Gives it something to do."""
         if not self.busy:
             self.busy, self._heard_at = True, _now()
-        self._send(message, samples)
+        files = [_file(samples)] if isinstance(message, Sound) else []
+        # What a program that hangs, or has just ended, does not take, its successor is told.
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._line, [self._encode(message)], files)
+        for file in files:
+            os.close(file)
 
     def play(self, block: bytes) -> None:
         """Queues one block of the voice."""
-        if self._send(Voice(block)):
+        with contextlib.suppress(OSError):
+            self._line.send(self._encode(Voice(block)))
             self._sent += 1
 
     @property
@@ -262,18 +267,6 @@ class _Program:
         self._line.close()
         if self._process is not None:  # else it is just starting, and finds its line closed
             self._process.kill()
-
-    def _send(self, message: ToProgram, samples: bytes = b"") -> bool:
-        """Whether it was sent. What a program that hangs cannot take, its successor is told."""
-        files = [_file(samples)] if isinstance(message, Sound) else []
-        try:
-            socket.send_fds(self._line, [self._encode(message)], files)
-        except OSError:  # it is full, or about to be seen closed
-            return False
-        finally:
-            for file in files:
-                os.close(file)
-        return True
 
     def _read(self) -> None:
         packet = b""

@@ -34,7 +34,7 @@ MAX_AGE_S = 110.0
 minutes (RFC 4787, section 4.3)."""
 
 HANG_S = 180.0
-"""Longer than Linux takes to give up connecting to a TURN server by TCP (127 s, tcp(7))."""
+"""Longer than aioice takes to give up releasing the port of a TURN server that is gone (63.5 s)."""
 AGAIN_S = 30.0
 """Seconds until one that a server failed to help with is gathered anew."""
 LINGER_S = 10.0
@@ -85,7 +85,8 @@ class Peers:
             await asyncio.wait([self._spawn(self._renew())])
 
     def look(self) -> None:
-        """Looks at the network's addresses now."""
+        """Looks at the network's addresses now, and whether servers that were missed are back."""
+        self._servers.retry()
         self._wanted.set()
         if self._current is not None:
             self._current.check_address(_addresses())

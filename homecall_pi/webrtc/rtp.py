@@ -24,7 +24,7 @@ MAX_PACKET = 1200
 is (1280 bytes; RFC 8200, section 5)."""
 KEPT = 256
 """Packets kept for retransmission: those of a second at 2.4 Mbit/s."""
-REPAIR_SHARE, SAVED_S = 1000.0, 1.0
+REPAIR_SHARE, SAVED_S = 0.5, 1.0
 """Of the bitrate, what repairs may take; and the seconds of it that they may take at once."""
 ABS_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
 MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
@@ -92,6 +92,10 @@ class RtpStream:
         self._rtx_sequence = (self._rtx_sequence + 1) & 0xFFFF
         return header + number + packet[self._head :]
 
+    def forget(self) -> None:
+        """Keeps nothing of what was sent so far: nobody needs it any more."""
+        self._kept = [b""] * KEPT
+
     def report(self) -> bytes:
         """What was sent so far (RFC 3550, section 6.4.1), at the time of the latest picture.
 
@@ -122,9 +126,9 @@ class RtpStream:
 
 
 class Allowance:
-    """What repairs may take of a bitrate, so that they do not choke a network that is full.
+    """What repairs may take of a bitrate, lest they choke a network that is full.
 
-    A page asks for each packet again and again, as often as ten times, as long as it is missing.
+    A page asks for a packet as often as ten times, as long as it misses it.
     """
 
     def __init__(self) -> None:
@@ -132,7 +136,7 @@ class Allowance:
         self._at_s = 0.0
 
     def spend(self, packet: bytes, bps: int, now_s: float) -> bool:
-        """Whether the packet may be sent, with a bitrate of `bps`, at any clock's `now_s`."""
+        """Whether `packet` may be sent, at a bitrate of `bps`; `now_s` is any clock's."""
         most = REPAIR_SHARE * bps * SAVED_S
         earned = REPAIR_SHARE * bps * (now_s - self._at_s)
         self._saved, self._at_s = min(most, self._saved + earned), now_s

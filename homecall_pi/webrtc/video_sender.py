@@ -48,6 +48,7 @@ class VideoSender:
         self._steering = steering
         self._stream: RtpStream | None = None
         self._allowance = Allowance()
+        self._beginning_anew = False
         self._reported_at = 0.0
         self._warned = False
         hooks.take_over(sender, start=self._start, stop=self._stop, heed=self._heed)
@@ -88,6 +89,9 @@ class VideoSender:
 
     def _send_picture(self, stream: RtpStream, unit: AccessUnit) -> None:
         now = time.time()
+        if unit.key_frame and self._beginning_anew:
+            self._beginning_anew = False
+            stream.forget()
         packets = stream.packets(h264.payloads(unit.data, stream.room), unit.pts, now)
         if abs(now - self._reported_at) >= REPORT_S:  # the time of day may be set back
             self._reported_at = now
@@ -108,12 +112,20 @@ class VideoSender:
             self._reported(packet.reports)
 
     def _repair(self, stream: RtpStream, lost: list[int]) -> None:
-        """Sends once more what was lost (RFC 4585, section 6.2.1), as far as it may."""
+        """Sends once more what was lost (RFC 4585, section 6.2.1).
+
+        Where that is too much, a new beginning is cheaper: a key frame, before which nothing needs
+        repair.
+        """
         now, now_s, bps = time.time(), time.monotonic(), self._steering.target_bps
-        for sequence in lost:
-            repair = stream.repair(sequence, now)
-            if repair is not None and self._allowance.spend(repair, bps, now_s):
+        for repair in (stream.repair(sequence, now) for sequence in lost):
+            if repair is None or self._beginning_anew:
+                continue
+            if self._allowance.spend(repair, bps, now_s):
                 self._send(repair)
+            else:
+                self._beginning_anew = True
+                self._steering.want_key_frame()
 
     def _estimated(self, fci: bytes) -> None:
         """REMB: what the network carries (draft-alvestrand-rmcat-remb-03)."""

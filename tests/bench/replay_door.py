@@ -131,29 +131,11 @@ class NotingSender(VideoSender):
     def _heed(self, packet: AnyRtcpPacket) -> None:
         if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_PLI and not self._asked_s:
             self._asked_s, self._before = time.monotonic(), self.frames_sent
-        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_PLI: self.C["pli"]+=1
-        if getattr(packet,"reports",None): self.C["loss"]=packet.reports[0].fraction_lost
         super()._heed(packet)
-
-    def _repair(self, stream, lost):
-        self.C["nack"] += len(lost)
-        if not hasattr(self, "real"):
-            self.real = self._allowance.spend
-            def spend(p, *a):
-                ok = self.real(p, *a); self.C["rtx"] += ok*len(p); return ok
-            self._allowance.spend = spend
-        super()._repair(stream, lost)
 
     def put(self, unit: AccessUnit) -> None:
         """Sends one access unit."""
         super().put(unit)
-        import collections
-        C = self.__dict__.setdefault("C", collections.Counter())
-        C["key" if unit.key_frame else "p"] += len(unit.data); C["nkey"] += unit.key_frame; C["n"]+=1
-        now = time.monotonic()
-        if now - self.__dict__.setdefault("t0", now) > 1:
-            self.t0 = now
-            note(f"STAT p {C['p']*8//1000} key {C['key']*8//1000} ({C['nkey']}) rtx {C['rtx']*8//1000} kbit; n {C['n']}; nack {C['nack']} pli {C['pli']} loss {C['loss']}"); C.clear()
         if unit.key_frame and self._asked_s:
             took_ms = 1000 * (time.monotonic() - self._asked_s)
             self._asked_s = 0.0

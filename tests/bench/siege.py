@@ -2,8 +2,8 @@
 
 For each attack: a server of its own, with TLS and limited to the family's room or open to all;
 hostile clients in a process of their own; and, from another address, a door and a page that talk
-all the time while others come anew. Times are given as multiples of those on the same server
-before the attack, because the attackers share this machine's processors with it.
+all the time while others come anew. The same goes on at a second server that nobody attacks: since
+all of them share this machine's processors, delays are compared with those there at the same time.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ SETTLE_S = 2.0
 
 
 HEAD = (
-    f"{'attack':46} {'server':7} {'came':>7} {'sent':>9} {'delay':>7} {'99th':>9} {'told/lost':>9} "
-    f"{'in/out':>8} {'CPU':>6} before, peak, after"
+    f"{'attack':46} {'server':7} {'came':>7} {'sent':>9} {'delay':>6} {'99th, twin':>14} "
+    f"{'told/lost':>9} {'in/out, twin':>12} {'CPU':>6} RSS before, peak, after"
 )
 
 
@@ -51,16 +51,18 @@ class Notes:
     came: int = 0
     refused: int = 0
 
-    def row(self, quiet: Notes) -> str:
-        """As columns: delays against those of a quiet server, and who was served."""
-        whole = sorted(self.delays_s) or [PATIENCE_S]
-        calm = sorted(quiet.delays_s)
-        middle = statistics.median(whole) / statistics.median(calm)
-        high = whole[int(len(whole) * 0.99)]
+    def row(self, twin: Notes) -> str:
+        """As columns: delays, those at the other server, and who was served."""
+        ratio = statistics.median(self.delays_s) / statistics.median(twin.delays_s)
         return (
-            f"{middle:6.1f}x {high * 1000:6.0f} ms {len(self.delays_s):5}/{self.lost:<3} "
-            f"{self.came:4}/{self.refused:<3}"
+            f"{ratio:5.1f}x {self.high_ms:5.0f} {twin.high_ms:5.0f} ms "
+            f"{len(self.delays_s):5}/{self.lost:<3} {self.came:4}/{self.refused:<3} {twin.came:3}"
         )
+
+    @property
+    def high_ms(self) -> float:
+        """What one delay in a hundred is above."""
+        return 1000 * sorted(self.delays_s)[int(len(self.delays_s) * 0.99)]
 
 
 class Server:
@@ -172,8 +174,9 @@ async def visit(server: Server, notes: Notes) -> None:
 
 async def suffer(title: str, seconds: float, *, limited: bool) -> None:
     """One attack on one server, as a line of the table."""
-    async with Server.running(limited=limited) as server:
-        quiet = await observe(server, SETTLE_S)
+    running = Server.running
+    async with running(limited=limited) as server, running(limited=limited) as twin:
+        await asyncio.gather(observe(server, SETTLE_S), observe(twin, SETTLE_S))
         before = server.rss_mb
         attackers = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -181,9 +184,11 @@ async def suffer(title: str, seconds: float, *, limited: bool) -> None:
             stdout=asyncio.subprocess.PIPE,
         )
         watching = asyncio.create_task(server.watch())
+        assert attackers.stdout is not None
+        await attackers.stdout.readline()
         await asyncio.sleep(SETTLE_S)
         cpu_s, since = server.cpu_s, time.monotonic()
-        notes = await observe(server, seconds)
+        notes, quiet = await asyncio.gather(observe(server, seconds), observe(twin, seconds))
         cpu = (server.cpu_s - cpu_s) / (time.monotonic() - since)
         attackers.terminate()
         said, _ = await attackers.communicate()

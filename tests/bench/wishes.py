@@ -13,6 +13,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, Playwright
 
+from homecall_pi.core.bitrate import Bounds
 from tests.authority import Authority
 from tests.bench.replay_door import FPS
 from tests.e2e.household import ROOM, Door, Family, Program, Server, launch_chromium, until
@@ -22,7 +23,8 @@ REQUESTS = 20
 PORT = 8443
 LIMIT_KBIT = 600
 """A network of which Chromium believes that it carries about 500 kbit/s of video."""
-NARROW_S, LOOK_S, PATIENCE_S = 30.0, 10.0, 120.0
+START_KBIT = Bounds().start_bps // 1000
+NARROW_S, LOOK_S, PATIENCE_S = 20.0, 10.0, 120.0
 QDISC, LINE = ("tc", "qdisc"), ("dev", "page", "root")
 LIMIT = ("tbf", "rate", f"{LIMIT_KBIT}kbit", "burst", "8kb", "latency", "300ms")
 
@@ -137,16 +139,15 @@ async def talk(page: Page, door: Door, network: Network) -> None:
     await door.becomes("talking")
     print(f"a network that narrows to {LIMIT_KBIT} kbit/s; kbit/s, and {LOOK_S:g} s each:")
     print(f"  {'':20} estimate encoder received pictures/s frozen (s)")
-    await asyncio.sleep(LOOK_S)
+    await until("the network is wide", lambda: target(door) >= START_KBIT, PATIENCE_S)
     await look("wide", door, page)
-    wide_kbit = target(door)
     network.router.run(*QDISC, "replace", *LINE, *LIMIT)
     await look("at once after", door, page)
     await asyncio.sleep(NARROW_S)
     await look("narrow", door, page)
     network.router.run(*QDISC, "delete", *LINE)
     widened = time.monotonic()
-    await until("the bitrate is back", lambda: target(door) >= wide_kbit, PATIENCE_S)
+    await until("the bitrate is back", lambda: target(door) >= START_KBIT, PATIENCE_S)
     back_s = time.monotonic() - widened
     await look(f"wide, back in {back_s:.0f} s", door, page)
 

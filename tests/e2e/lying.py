@@ -73,7 +73,6 @@ class Middleman:
     async def offer(self) -> str:
         return str(await self._page.evaluate("middleman.offer()"))
 
-
     async def packets(self) -> int:
         """Packets of sound and picture received in all calls."""
         return int(await self._page.evaluate("middleman.packets()"))

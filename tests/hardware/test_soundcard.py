@@ -38,32 +38,24 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.002)
 
 
-class Threads:
-    """The program, in threads instead of a process, so that it meets the test's machine."""
+class Thread:
+    """The program, in a thread instead of a process, so that it meets the test's machine."""
 
     def __init__(self, halves: Halves, line: socket.socket, load: Callable[[], object]) -> None:
         self._line = line.dup()
         self._program = Program(self._line, halves, load=load)
-        self._threads = [
-            threading.Thread(target=work, name="program") for work in (self._listen, self._run)
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def _listen(self) -> None:
-        self._program.listen()
-        self._program.end()
+        self._thread = threading.Thread(target=self._run, name="program")
+        self._thread.start()
 
     def _run(self) -> None:
-        self._program.run()
-        self._line.close()
+        with self._line:
+            self._program.run()
 
     def kill(self) -> None:
         """It ends by itself now that its line is closed, unless it hangs."""
 
     def wait(self) -> int:
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
         return 0
 
 
@@ -98,7 +90,7 @@ async def make(machine: Machine, cards: Path) -> AsyncIterator[MakeCard]:
     made: list[SoundCard] = []
 
     def make(halves: Halves = BOTH, load: Callable[[], object] = lambda: machine) -> SoundCard:
-        card = SoundCard(halves, spawn=lambda halves, line: Threads(halves, line, load))
+        card = SoundCard(halves, spawn=lambda halves, line: Thread(halves, line, load))
         made.append(card)
         return card
 
@@ -354,11 +346,11 @@ async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_starte
     monkeypatch.setattr(soundcard, "HANG_S", 0.05)
     caplog.set_level(logging.INFO)
     machines = [Machine(usb), Machine(Card("USB Speakerphone, replugged"))]
-    started: list[Threads] = []
+    started: list[Thread] = []
 
-    def spawn(halves: Halves, line: socket.socket) -> Threads:
+    def spawn(halves: Halves, line: socket.socket) -> Thread:
         machine = machines[len(started)]
-        started.append(Threads(halves, line, lambda: machine))
+        started.append(Thread(halves, line, lambda: machine))
         return started[-1]
 
     card, heard = SoundCard(BOTH, spawn=spawn), []

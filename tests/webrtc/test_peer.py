@@ -104,7 +104,7 @@ async def test_the_tags_of_the_offer_carry_the_serial_number(peer: Peer):
 
 async def test_no_two_connections_have_a_certificate_in_common(peer: Peer, parts: Parts):
     """Else an offer that was kept and played again could lead to somebody (docs/security.md)."""
-    other = Peer(parts.door, [])
+    other = Peer(parts.door, Choice("all"), 1.0)
     await other.gather(serial=6)
     await other.close()
     fingerprints = [

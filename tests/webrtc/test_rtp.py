@@ -22,7 +22,15 @@ from aiortc.rtp import (
     unwrap_rtx,
 )
 
-from homecall_pi.webrtc.rtp import ABS_SEND_TIME, KEPT, MAX_PACKET, MID, RtpStream
+from homecall_pi.webrtc.rtp import (
+    ABS_SEND_TIME,
+    KEPT,
+    MAX_PACKET,
+    MID,
+    SAVED_S,
+    Allowance,
+    RtpStream,
+)
 
 SSRC, RTX_SSRC = 0x12345678, 0x9ABCDEF0
 NOW = 1_700_000_000.5
@@ -143,6 +151,15 @@ def test_packets_are_kept_for_a_while():
     assert sent.repair((numbers[-1] + 1) % 2**16, NOW) is None
 
 
+def test_what_is_forgotten_is_not_repaired():
+    sent = stream()
+    (old,) = picture(sent, b"a")
+    sent.forget()
+    (new,) = picture(sent, b"b")
+    assert sent.repair(old.sequence_number, NOW) is None
+    assert sent.repair(new.sequence_number, NOW) is not None
+
+
 def test_nothing_can_be_repaired_before_the_first_packet():
     assert stream().repair(0, NOW) is None
 
@@ -168,3 +185,29 @@ def test_the_last_report_says_goodbye():
     *_, goodbye = RtcpPacket.parse(sent.goodbye())
     assert isinstance(goodbye, RtcpByePacket)
     assert goodbye.sources == [SSRC]
+
+
+PACKET = bytes(1000)
+
+
+def spent(allowance: Allowance, bps: int, now_s: float) -> int:
+    """How many packets may be sent at once."""
+    return sum(allowance.spend(PACKET, bps, now_s) for _ in range(1000))
+
+
+def test_repairs_take_a_share_of_the_bitrate():
+    allowance = Allowance()
+    assert spent(allowance, 1_600_000, 50.0) == 100 * SAVED_S
+    assert spent(allowance, 1_600_000, 50.1) == 10
+    assert spent(allowance, 160_000, 50.2) == 1
+
+
+def test_repairs_that_nobody_asked_for_are_not_saved_for_long():
+    allowance = Allowance()
+    spent(allowance, 1_600_000, 50.0)
+    assert spent(allowance, 1_600_000, 150.0) == 100 * SAVED_S
+    assert spent(allowance, 160_000, 250.0) == 10 * SAVED_S
+
+
+def test_no_bitrate_allows_no_repairs():
+    assert spent(Allowance(), 0, 50.0) == 0

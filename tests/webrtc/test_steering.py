@@ -44,6 +44,12 @@ async def test_a_wish_for_a_key_frame_reaches_the_camera(steering: Steering, par
     assert parts.key_frame_wanted.is_set()
 
 
+async def test_the_target_is_known_during_a_call_alone(steering: Steering):
+    assert steering.target_bps == BOUNDS.start_bps
+    steering.rest()
+    assert steering.target_bps == 0
+
+
 async def test_a_connection_at_rest_leaves_the_camera_alone(steering: Steering, parts: Parts):
     steering.rest()
     steering.estimated(500_000)

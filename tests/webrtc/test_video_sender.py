@@ -72,6 +72,7 @@ class Line:
         self.video = VideoSender(video.sender, self.steering)
         self.ssrc, self.rtx_ssrc = hooks.ssrcs(video.sender)
         self.arrived: dict[int, int] = {self.ssrc: 0, self.rtx_ssrc: 0}
+        self._numbers: asyncio.Queue[tuple[int, bool]] = asyncio.Queue()
         self.lose: set[int] = set()
         """Which packets of the picture are lost, counted from nought; never their repairs."""
 
@@ -98,6 +99,8 @@ class Line:
             ssrc = int.from_bytes(data[8:12], "big")
             if ssrc in self.arrived:
                 self.arrived[ssrc] += 1
+                if ssrc == self.ssrc:
+                    self._numbers.put_nowait((int.from_bytes(data[2:4], "big"), data[1] >= 128))
                 if ssrc == self.ssrc and self.arrived[ssrc] - 1 in self.lose:
                     return
         self._receive(data, address)
@@ -112,6 +115,15 @@ class Line:
         """The next pictures that the page shows: their brightness, byte for byte."""
         async with asyncio.timeout(PATIENCE_S):
             return [luma(await self.page.tracks["video"].recv()) for _ in range(count)]
+
+    async def numbers_of_a_picture(self) -> list[int]:
+        """Sequence numbers of the next picture's packets, when the last of them has arrived."""
+        numbers, last = [], False
+        async with asyncio.timeout(PATIENCE_S):
+            while not last:
+                number, last = await self._numbers.get()
+                numbers.append(number)
+        return numbers
 
     async def report(self, *packets: RtcpPsfbPacket | RtcpRrPacket | RtcpRtpfbPacket) -> None:
         """Says something of the picture, by the page's end of the connection."""
@@ -175,6 +187,32 @@ async def test_what_the_network_loses_comes_again(line: Line):
     await line.send(*units[40:])
     assert await line.seen(40) == [luma(frame) for frame in decode(*units)[:40]]
     assert line.arrived[line.rtx_ssrc] >= line.arrived[line.ssrc] // 7
+
+
+async def test_where_repairs_are_too_much_a_key_frame_is_a_new_beginning(line: Line):
+    units = film(4, key_frames={0, 2})
+    await line.send(units[0])
+    old = await line.numbers_of_a_picture()
+    for _ in range(300):
+        await line.report(missing(old, line.ssrc))
+    async with asyncio.timeout(PATIENCE_S):
+        await line.parts.key_frame_wanted.wait()
+    await line.send(units[1])
+    await line.numbers_of_a_picture()
+    repaired = line.arrived[line.rtx_ssrc]
+    assert len(old) <= repaired < 100 * len(old)
+    await line.send(units[2])
+    new = await line.numbers_of_a_picture()
+    await asyncio.sleep(0.05)  # so that a packet may be repaired
+    await line.report(missing(old, line.ssrc), missing(new[:1], line.ssrc))
+    await line.bitrate_changes(estimate(500_000, line.ssrc))
+    await line.send(units[3])
+    await line.numbers_of_a_picture()
+    assert line.arrived[line.rtx_ssrc] == repaired + 1
+
+
+def missing(numbers: list[int], ssrc: int) -> RtcpRtpfbPacket:
+    return RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=ssrc, lost=numbers)
 
 
 async def test_the_page_learns_what_was_sent_and_when(line: Line):
