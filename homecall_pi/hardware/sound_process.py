@@ -15,13 +15,13 @@ the socket closes.
 from __future__ import annotations
 
 import contextlib
-import os
+import ctypes
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
+from struct import Struct
 from typing import Any, TypeAlias
 
 import msgspec
@@ -35,6 +35,8 @@ LINGER_S = 0.5
 SWITCH_S = 0.0005
 """Python's time slice: the canceller is made ready beside the chime, and is not to hold it up."""
 MAX_MESSAGE_BYTES = 65_536
+_FILE = Struct("i")
+_FILE_SPACE = socket.CMSG_SPACE(_FILE.size)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -132,7 +134,7 @@ class Program:
         Raises:
             BlockingIOError: `flags` are not to wait for one, and there is none.
         """
-        content, files = self._receive(flags)
+        content, file = self._receive(flags)
         if not content:
             self._ended = True
             return
@@ -145,16 +147,16 @@ class Program:
                 self._speaking = on
                 self._playout.clear()
             case Sound(once_bytes):
-                samples = _read(files[0])
+                samples = _read(file)
                 self._playout.sound(samples[:once_bytes], samples[once_bytes:])
 
-    def _receive(self, flags: int) -> tuple[bytes, list[int]]:
-        """One packet, and the files that came with it; nothing when the line is closed."""
-        try:
-            content, files, _, _ = socket.recv_fds(self._line, MAX_MESSAGE_BYTES, 1, flags)
+    def _receive(self, flags: int) -> tuple[bytes, int]:
+        """One packet, and the file that came with it (or -1); nothing when the line is closed."""
+        try:  # not by socket.recv_fds, which forgets its flags
+            content, notes, _, _ = self._line.recvmsg(MAX_MESSAGE_BYTES, _FILE_SPACE, flags)
         except ConnectionResetError:
-            return b"", []
-        return content, files
+            return b"", -1
+        return content, _FILE.unpack(notes[0][2])[0] if notes else -1
 
     def _moved(self, heard: bytes) -> None:
         message = Moved(self._playout.done, heard if self._hearing else b"")
@@ -176,7 +178,10 @@ def _read(file: int) -> bytes:
 
 
 def main(halves: str) -> None:
-    """Serves the card until the daemon closes the line, or dies: this may hang."""
+    """Serves the card until the daemon closes the line."""
+    # A service manager tells all processes to end. Gone before the daemon, it would be missed.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Does it hang when the daemon dies, it is not to keep the card.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.setswitchinterval(SWITCH_S)
     Program(socket.socket(fileno=0), msgspec.json.decode(halves, type=Halves)).run()

@@ -19,8 +19,9 @@ BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
 _BOTH: Final = {"localhost": ("127.0.0.1", "::1"), "::": ("0.0.0.0", "::")}  # noqa: S104
 """Hosts that are more than one address: of IPv4, and of IPv6."""
-SEND_BUFFER_BYTES: Final = 64 * 1024
-"""What the kernel keeps for a reader, instead of megabytes; the server counts what is beyond."""
+BUFFER_BYTES: Final = 64 * 1024
+"""What the kernel keeps for a connection each way, instead of megabytes: for a slow reader, where
+the server counts what is beyond; and of what a flood sends."""
 
 
 def is_loopback(host: str) -> bool:
@@ -89,7 +90,8 @@ def _bind(family: socket.AddressFamily, address: str, port: int) -> socket.socke
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             return None
         raise
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+    for buffer in (socket.SO_SNDBUF, socket.SO_RCVBUF):  # connections inherit them
+        listener.setsockopt(socket.SOL_SOCKET, buffer, BUFFER_BYTES)
     return listener
 
 

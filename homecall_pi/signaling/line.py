@@ -19,8 +19,9 @@ log = logging.getLogger(__name__)
 MAX_OUTBOX_BYTES: Final = 256 * 1024
 """What may wait for a reader; twice the largest offer with its candidates. To be given to
 websockets as `write_limit`, at which it calls `pause_writing`."""
-MAX_REQUEST_BYTES: Final = 32 * 1024
-"""A whole HTTP request. The library alone would keep a megabyte of headers."""
+MAX_HANDSHAKE_BYTES: Final = 32 * 1024
+"""The whole HTTP request, and what comes when the connection is about to be closed. The library
+alone would keep a megabyte of headers, and read and drop the rest of a frame that is too large."""
 SLICE_BYTES: Final = 4096
 """What is parsed at once. The kernel may hand over 40,000 frames together."""
 BURST_TOKENS: Final = 200.0
@@ -61,7 +62,7 @@ class Line(ServerConnection):
         self.since = self.loop.time()
         self._bucket = TokenBucket(burst=BURST_TOKENS, rate_per_s=TOKENS_PER_S, now=self.since)
         self._allowance: Allowance | None = None
-        self._request_bytes = 0
+        self._handshake_bytes = 0
         self._deaf = False
         self.peer = "?"
         self.malformed = 0
@@ -104,15 +105,18 @@ class Line(ServerConnection):
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
-        if self.request is None:
-            self._request_bytes += len(data)
-            if self._request_bytes > MAX_REQUEST_BYTES:
-                self.complain("request too large")
-                self.cut()
+        if self.state is not State.OPEN and not self._deaf:
+            self._handshake_bytes += len(data)
+            if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
+                if self.request is None:
+                    self.complain("request too large")
+                self._stop_listening()
         for start in range(0, len(data), SLICE_BYTES):
             if self._deaf or self.transport.is_closing():
-                return
+                break
             super().data_received(data[start : start + SLICE_BYTES])
+        if self._deaf:  # the library goes on reading whenever it has dealt with what came
+            self.transport.pause_reading()
 
     def process_event(self, event: Event) -> None:
         """Called by websockets with the request, then with each frame.
@@ -121,12 +125,14 @@ class Line(ServerConnection):
         """
         if isinstance(event, Frame) and not self._affords(len(event.data)):
             if not self._deaf:
-                self._deaf = True
+                self._stop_listening()
                 self._lines.on_flood(self)
-                self.transport.pause_reading()
-                self.loop.call_later(LINGER_S, self.cut)
             return
         super().process_event(event)
+
+    def _stop_listening(self) -> None:
+        self._deaf = True
+        self.loop.call_later(LINGER_S, self.cut)
 
     def _affords(self, size: int) -> bool:
         tokens, now = 1 + size // BYTES_PER_TOKEN, self.loop.time()

@@ -138,7 +138,7 @@ def packets_received(pc: RTCPeerConnection) -> int:
 
 
 def own_address(pc: RTCPeerConnection) -> str | None:
-    """This machine's address that media is sent from; None while there is none, or by a relay."""
+    """The address that media is sent from; None while there is none, or where a relay sends it."""
     for transceiver in pc.getTransceivers():
         pair = transceiver.receiver.transport.transport._connection._nominated.get(1)
         if pair is not None and pair.local_candidate.type == "host":

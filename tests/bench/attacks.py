@@ -238,6 +238,7 @@ async def main(title: str, port: int, with_tls: bool) -> None:
     """All of the crowd, until SIGTERM."""
     os.nice(10)  # real attackers have processors of their own
     logging.getLogger("asyncio").setLevel(logging.ERROR)  # it minds writing to who has cut us off
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # so does uvloop
     attack = ATTACKS[title]
     Client.port = port
     if with_tls and attack.tls:

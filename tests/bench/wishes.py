@@ -28,6 +28,8 @@ NARROW_S, LOOK_S, PATIENCE_S = 20.0, 10.0, 120.0
 QDISC, LINE = ("tc", "qdisc"), ("dev", "page", "root")
 LIMIT = ("tbf", "rate", f"{LIMIT_KBIT}kbit", "burst", "8kb", "latency", "300ms")
 
+# Playwright runs these in the page: keep its connections at hand; make a worker that asks for a key
+# frame at each message; tell what has come of the picture so far.
 KEEP_CONNECTIONS = """
 const Real = RTCPeerConnection;
 window.connections = [];
@@ -35,7 +37,7 @@ window.RTCPeerConnection = class extends Real {
   constructor(...given) { super(...given); connections.push(this); }
 };
 """
-WATCH = """() => {
+MAKE_ASKER = """() => {
   const pc = connections.find(each => each.connectionState === "connected");
   const receiver = pc.getReceivers().find(each => each.track.kind === "video");
   const code = `onrtctransform = ({transformer}) => {
@@ -64,19 +66,15 @@ async def give_key_frames(browser: Browser, server: Server, door: Door) -> None:
     door.ring()
     await family.becomes("ringing")
     await family.sees_moving_pictures()
-    await page.evaluate(WATCH)
+    await page.evaluate(MAKE_ASKER)
     for index in range(REQUESTS):
         await page.evaluate("asker.postMessage(0)")
         await until("a key frame", lambda index=index: len(key_frames(door)) > index)
         await asyncio.sleep(0.3 + index % 7 / 7 / FPS)  # at any moment between two pictures
     took_ms, pictures = zip(*key_frames(door), strict=True)
-    print(
-        f"key frame asked for by the page -> sent, {len(took_ms)} requests; at {FPS} pictures per s"
-    )
-    print(f"  median {statistics.median(took_ms):.0f} ms, most {max(took_ms):.0f} ms;", end=" ")
-    print(
-        f"as picture {statistics.median(pictures):g} after the request, at most {max(pictures):g}"
-    )
+    print(f"key frame asked for by the page -> sent, at {FPS} pictures per s, {REQUESTS} requests:")
+    print(f"  {statistics.median(took_ms):.0f} ms, at most {max(took_ms):.0f} ms;", end=" ")
+    print(f"picture {statistics.median(pictures):g} after it, at most {max(pictures):g}")
     await page.close()
 
 
@@ -167,4 +165,5 @@ async def look(name: str, door: Door, page: Page) -> None:
 
 def target(door: Door) -> int:
     """The bitrate in kbit/s that the encoder was asked for last."""
-    return int(re.findall(r"the camera aims at (\d+) kbit/s", door.output)[-1])
+    changes = re.findall(r"the camera aims at (\d+) kbit/s", door.output)
+    return int(changes[-1]) if changes else START_KBIT

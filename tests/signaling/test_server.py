@@ -390,6 +390,15 @@ class TestBadClients:
         await again.expect(candidate(ANNA))
         assert faults(caplog) == ["message too large"]
 
+    async def test_what_comes_after_the_end_is_not_read_for_ever(
+        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+    ):
+        async with dial_signal(running) as big:
+            with pytest.raises(ConnectionError):
+                await big.send(b"\x81\xff" + (10**9).to_bytes(8, "big") + bytes(100_000_000))
+            await until(lambda: faults(caplog))
+        assert faults(caplog) == ["message too large"]
+
     async def test_a_large_one_in_fragments(self, enter: Enter, caplog: pytest.LogCaptureFixture):
         client = await enter(DOOR)
         with suppress(ConnectionClosed):
