@@ -14,14 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from ..core.playout import SILENCE, Playout
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from ..core.samples import amplify
 from ..errors import HardwareError
 from .echo import EchoCanceller
 from .portaudio import Devices, Input, Output
+from .sound_messages import Halves
 
 CARDS = Path("/proc/asound/cards")
 RETRY_S = 1.0
@@ -33,29 +32,6 @@ STEADY_BLOCKS = 50
 """Blocks (0.5 s) after which a card works: some take a few before they fail."""
 CUSHION_BLOCKS = 3
 """Blocks of silence ahead of the first sound: a thread that is late by so much is not heard."""
-
-
-class Half(msgspec.Struct, frozen=True):
-    """How the microphone, or the loudspeaker, is set."""
-
-    device: str = ""
-    """Its index, or a part of its name; empty: PortAudio's default."""
-    gain_db: float = 0.0
-    mute: bool = False
-
-
-class Halves(msgspec.Struct, frozen=True):
-    """What of the card is used; None: not this half."""
-
-    microphone: Half | None
-    speaker: Half | None
-    cancel_echo: bool = True
-
-    @property
-    def used(self) -> list[str]:
-        """The names of what is used."""
-        halves = {"microphone": self.microphone, "speaker": self.speaker}
-        return [name for name, half in halves.items() if half is not None]
 
 
 class Duplex:

@@ -33,7 +33,7 @@ class Card:
         """Cleared, whatever is called never returns, until the end of the test."""
         self.answers.set()
         self.said: deque[bytes] = deque()
-        """Blocks that the microphone will hear, before silence."""
+        """Blocks that the microphone will hear, before silence. They are read whole."""
         self.played: list[bytes] = []
         """Blocks that the loudspeaker got."""
         self.opened = 0
@@ -147,8 +147,10 @@ class _Stream:
         while self._check(self.get_read_available()) < num_frames:
             time.sleep(0.001)
         self._done += num_frames
-        silence = bytes(2 * num_frames)
-        return self._card.said.popleft() if self._card.said else silence
+        sound = b""
+        while len(sound) < 2 * num_frames and self._card.said:
+            sound += self._card.said.popleft()
+        return sound.ljust(2 * num_frames, b"\0")
 
     def get_write_available(self) -> int:
         elapsed = self._elapsed()

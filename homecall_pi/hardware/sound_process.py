@@ -7,9 +7,8 @@ costs the sound and not the call; and blocks move in time, whatever the daemon's
 
     python -m homecall_pi.hardware.sound_process HALVES
 
-HALVES are `duplex.Halves` as JSON. Standard input is a socket (AF_UNIX, SOCK_SEQPACKET) to the
-daemon, both ways; each packet is one of the messages below as MessagePack. The program ends when
-the socket closes.
+HALVES are those of `sound_messages.py` as JSON; standard input is its end of the line to the
+daemon. The program ends when the line closes.
 """
 
 from __future__ import annotations
@@ -22,77 +21,35 @@ import sys
 import time
 from collections.abc import Callable
 from struct import Struct
-from typing import Any, TypeAlias
+from typing import Any
 
 import msgspec
 
 from ..core.playout import Playout
 from . import portaudio
-from .duplex import Duplex, Halves
+from .duplex import Duplex
+from .sound_messages import (
+    MAX_MESSAGE_BYTES,
+    FromProgram,
+    Halves,
+    Health,
+    Hear,
+    Idle,
+    Moved,
+    Sound,
+    Speak,
+    Voice,
+    decode_to_program,
+    encode,
+)
 
 LINGER_S = 0.5
 """Seconds that the card stays open when nobody wants it: a tone may follow at once, or a call."""
 SWITCH_S = 0.0005
 """Python's time slice: the canceller is made ready beside the chime, and is not to hold it up."""
-MAX_MESSAGE_BYTES = 65_536
 _FILE = Struct("i")
 _FILE_SPACE = socket.CMSG_SPACE(_FILE.size)
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-class _Message(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    pass
-
-
-class Hear(_Message, frozen=True):
-    """To the program: the microphone is wanted, or not."""
-
-    on: bool
-
-
-class Speak(_Message, frozen=True):
-    """To the program: the voice begins or ends; what waits of it is dropped."""
-
-    on: bool
-
-
-class Voice(_Message, frozen=True):
-    """To the program: one block of the voice."""
-
-    block: bytes
-
-
-class Sound(_Message, frozen=True):
-    """To the program: a sound of the door's own. With the packet comes a file of its samples."""
-
-    once_bytes: int
-    """Bytes of the file that are played once; the rest is played over and over."""
-
-
-class Moved(_Message, frozen=True):
-    """From the program, each 10 ms while the card is wanted: a block was moved, or its time passed.
-
-    These are also its heartbeat.
-    """
-
-    done: int
-    """Blocks of the voice that were played or dropped, in all."""
-    heard: bytes
-    """What the microphone heard; empty: nothing that anybody wants."""
-
-
-class Health(_Message, frozen=True):
-    """From the program, whenever it knows: what is wrong with which half."""
-
-    faults: dict[str, str]
-
-
-class Idle(_Message, frozen=True):
-    """From the program: the card is closed, and nothing follows until it is wanted."""
-
-
-ToProgram: TypeAlias = Hear | Speak | Voice | Sound
-FromProgram: TypeAlias = Moved | Health | Idle
 
 
 class Program:
@@ -104,8 +61,6 @@ class Program:
         self._line = line
         self._playout = Playout()
         self._duplex = Duplex(halves, self._playout, self._moved, self._health, load=load)
-        self._encode = msgspec.msgpack.Encoder().encode
-        self._decode = msgspec.msgpack.Decoder(ToProgram).decode
         self._hearing = self._speaking = self._ended = False
         self._wanted_at = float("-inf")
 
@@ -138,7 +93,7 @@ class Program:
         if not content:
             self._ended = True
             return
-        match self._decode(content):
+        match decode_to_program(content):
             case Voice(block):
                 self._playout.play(block)
             case Hear(on):
@@ -168,7 +123,7 @@ class Program:
 
     def _say(self, message: FromProgram, flags: int = 0) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # `_obey` sees it, too
-            self._line.send(self._encode(message), flags)
+            self._line.send(encode(message), flags)
 
 
 def _read(file: int) -> bytes:

@@ -48,7 +48,7 @@ class Lines:
     def add(self, line: Line) -> None:
         """One more. Of too many, the oldest that has joined no room is cut, or else this one.
 
-        So nobody keeps others out by opening connections.
+        So nobody keeps others out by connections alone, nor by many of them any who have joined.
         """
         self._present[line] = None
         if len(self._present) > MAX_LINES:

@@ -29,6 +29,8 @@ import psutil
 from playwright.async_api import Page, async_playwright
 
 from homecall_pi.hardware import clip
+from homecall_pi.hardware.sound_messages import Half, Halves
+from homecall_pi.hardware.soundcard import SoundCard
 from tests.bench import listening
 from tests.bench.listening import CHIRPS, RATE, Chunk, Recording, Samples, to_bytes
 from tests.e2e.household import Door, Family, Server, launch_chromium
@@ -43,6 +45,16 @@ BURST_S = 10.0
 AFTER_S = 30.0
 TABLE = "homecall_bench"
 DIRECTIONS = (("page -> door", "mouth", "loudspeaker"), ("door -> page", "visitor", "ear"))
+FAKE_PYAUDIO = """
+from homecall_pi.hardware import clip
+from homecall_pi.hardware.fake_pyaudio import Card, Machine
+
+card = Card("fake")
+card.said.extend(clip.blocks(clip.MEDIA / "speech.ogg", rounds=8))
+machine = Machine(card)
+PyAudio, paInt16 = machine.PyAudio, machine.paInt16
+"""
+"""A card whose microphone hears speech, and which takes nothing to speak of."""
 TARGET_MS, TARGET_AFTER_MS, TARGET_SHARE = 150, 200, 0.98
 
 
@@ -131,6 +143,8 @@ def loss(door: Door, percent: int) -> Iterator[None]:
 
 async def main(seconds: float) -> bool:
     """Prints all figures; whether all are good."""
+    if subprocess.run(["nft", "list", "tables"], capture_output=True).returncode:
+        raise SystemExit("packets are lost by nftables: run this as root")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         card = VirtualCard(folder / "card")
@@ -153,7 +167,10 @@ async def main(seconds: float) -> bool:
                 await talk(server, door, family)
                 call = Call(card, door, family.page, folder)
                 await asyncio.sleep(SETTLE_S)
-                return await measure(call, seconds)
+                good = await measure(call, seconds)
+            await without_pulseaudio(folder, seconds)
+            print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+            return good
         finally:
             for program in (door, server):
                 if program.running:
@@ -269,29 +286,42 @@ def wholeness(what: str, heard: dict[str, Recording]) -> list[bool]:
 
 
 def cpu(door: Door) -> dict[str, float]:
-    """Seconds of processor time so far, of the daemon's parts."""
+    """Seconds of processor time so far, of the daemon and of the card's program."""
     (program,) = door.process.children()
-    client = [thread for thread in program.threads() if _name(program, thread.id) == "threaded-ml"]
-    return {
-        "daemon": _seconds(door.process.cpu_times()),
-        "the card's program": _seconds(program.cpu_times()),
-        "  of it PulseAudio's threads": sum(each.user_time + each.system_time for each in client),
-    }
+    return {"daemon": used(door.process), "the card's program": used(program)}
 
 
-def _seconds(times: object) -> float:
+def used(process: psutil.Process) -> float:
+    """Seconds of processor time so far."""
+    times = process.cpu_times()
     return float(times.user + times.system)
-
-
-def _name(process: psutil.Process, thread: int) -> str:
-    return Path(f"/proc/{process.pid}/task/{thread}/comm").read_text().strip()
 
 
 def costs(before: dict[str, float], after: dict[str, float], seconds: float) -> None:
     """Seconds of processor time per 10 s."""
     print("processor time per 10 s of speech both ways, with echo canceller:")
     for name in before:
-        print(f"  {name:30} {10 * (after[name] - before[name]) / seconds:5.2f} s")
+        print_cost(name, after[name] - before[name], seconds)
+
+
+def print_cost(name: str, used_s: float, seconds: float) -> None:
+    """One line."""
+    print(f"  {name:48} {10 * used_s / seconds:5.2f} s", flush=True)
+
+
+async def without_pulseaudio(folder: Path, seconds: float) -> None:
+    """What the card's program takes when PyAudio is a fake: the rest is PulseAudio's client."""
+    (folder / "pyaudio.py").write_text(FAKE_PYAUDIO)
+    os.environ["PYTHONPATH"] = str(folder)
+    card = SoundCard(Halves(Half(), Half()))
+    card.speaker.start()
+    card.microphone.start(card.speaker.play)
+    await asyncio.sleep(SETTLE_S)
+    (program,) = psutil.Process().children()
+    before = used(program)
+    await asyncio.sleep(seconds)
+    print_cost("the card's program without PulseAudio's library", used(program) - before, seconds)
+    program.kill()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,8 @@ PATIENCE_S = 5.0
 """For a message, or for coming in."""
 EVERY_S = 0.02
 """Seconds from one message of the door to the next."""
+END_S = 60.0
+"""For the attackers to go home: they have the least of the processors."""
 SETTLE_S = 2.0
 """For an attack to build up, and for the server to recover from it."""
 
@@ -129,20 +131,29 @@ class Server:
         return times.user + times.system
 
 
-async def observe(server: Server, seconds: float) -> Notes:
-    """A door talks to a page for so long, while others fetch health and leave again."""
-    notes = Notes()
+Pair = tuple[ClientConnection, ClientConnection]
+
+
+@asynccontextmanager
+async def seated(server: Server) -> AsyncIterator[Pair]:
+    """A door and a page in one room."""
     async with await server.connect() as door, await server.connect() as page:
         for client, name in ((door, DOOR), (page, ANNA)):
             await client.send(join(name))
             await client.send("fence")
             await client.recv()  # both have their seats when this is answered
-        visits = asyncio.create_task(visit(server, notes))
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            await talk(door, page, notes)
-            await asyncio.sleep(EVERY_S)
-        visits.cancel()
+        yield door, page
+
+
+async def observe(server: Server, pair: Pair, seconds: float) -> Notes:
+    """The door talks to the page for so long, while others come in and leave again."""
+    notes = Notes()
+    visits = asyncio.create_task(visit(server, notes))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        await talk(*pair, notes)
+        await asyncio.sleep(EVERY_S)
+    visits.cancel()
     return notes
 
 
@@ -172,27 +183,47 @@ async def visit(server: Server, notes: Notes) -> None:
         await asyncio.sleep(0.5)
 
 
+@asynccontextmanager
+async def attacked(server: Server, title: str) -> AsyncIterator[dict[str, int]]:
+    """An attack goes on; what it did is in the dictionary afterwards."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "tests.bench.attacks", title, str(server.port), "tls" if server.tls else "plain"),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    did: dict[str, int] = {}
+    try:
+        assert process.stdout is not None
+        await process.stdout.readline()  # it has begun
+        await asyncio.sleep(SETTLE_S)
+        yield did
+        process.terminate()
+        async with asyncio.timeout(END_S):
+            said, _ = await process.communicate()
+        did.update(json.loads(said))
+    finally:
+        if process.returncode is None:
+            process.kill()
+
+
 async def suffer(title: str, seconds: float, *, limited: bool) -> None:
     """One attack on one server, as a line of the table."""
     running = Server.running
-    async with running(limited=limited) as server, running(limited=limited) as twin:
-        await asyncio.gather(observe(server, SETTLE_S), observe(twin, SETTLE_S))
+    async with (
+        running(limited=limited) as server,
+        running(limited=limited) as twin,
+        seated(server) as pair,
+        seated(twin) as twins,
+    ):
+        await asyncio.gather(observe(server, pair, SETTLE_S), observe(twin, twins, SETTLE_S))
         before = server.rss_mb
-        attackers = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.bench.attacks", title, str(server.port), "tls" if limited else "plain"),
-            stdout=asyncio.subprocess.PIPE,
-        )
         watching = asyncio.create_task(server.watch())
-        assert attackers.stdout is not None
-        await attackers.stdout.readline()
-        await asyncio.sleep(SETTLE_S)
-        cpu_s, since = server.cpu_s, time.monotonic()
-        notes, quiet = await asyncio.gather(observe(server, seconds), observe(twin, seconds))
-        cpu = (server.cpu_s - cpu_s) / (time.monotonic() - since)
-        attackers.terminate()
-        said, _ = await attackers.communicate()
-        did = json.loads(said)
+        async with attacked(server, title) as did:
+            cpu_s, since = server.cpu_s, time.monotonic()
+            notes, quiet = await asyncio.gather(
+                observe(server, pair, seconds), observe(twin, twins, seconds)
+            )
+            cpu = (server.cpu_s - cpu_s) / (time.monotonic() - since)
         await asyncio.sleep(SETTLE_S)
         watching.cancel()
         print(

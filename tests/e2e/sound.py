@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import statistics
 import wave
 from array import array
 from itertools import pairwise
@@ -90,12 +91,15 @@ def _spectrogram(samples: array[int]) -> Matrix:
 
 
 def loudest_pitch(samples: array[int]) -> float:
-    """Frequency (Hz) of the loudest stretch, by its zero crossings."""
-    size = int(RATE * 0.1)
-    loudest = max(
-        (samples[start : start + size] for start in range(0, len(samples) - size, size)), key=dbfs
-    )
-    found = pitch(loudest)
+    """Frequency (Hz) of the loud stretches, by their zero crossings.
+
+    It is the median, since a machine under load may leave a gap in one. They are short, so that
+    more than a quarter of them lie within the beeps of `write_beeps`.
+    """
+    size = int(RATE * 0.05)
+    stretches = [samples[start : start + size] for start in range(0, len(samples) - size, size)]
+    loud = sorted(stretches, key=dbfs)[-max(1, len(stretches) // 4) :]
+    found = statistics.median(pitch(stretch) for stretch in loud)
     assert found, "nothing to be heard"
     return found
 

@@ -6,16 +6,18 @@ import signal
 import socket
 import subprocess
 
-import msgspec
-
-from homecall_pi.hardware.duplex import Half, Halves
-from homecall_pi.hardware.sound_process import MAX_MESSAGE_BYTES, FromProgram, Idle, Speak
-from homecall_pi.hardware.soundcard import spawn
+from homecall_pi.hardware.sound_link import spawn
+from homecall_pi.hardware.sound_messages import (
+    MAX_MESSAGE_BYTES,
+    Half,
+    Halves,
+    Idle,
+    Speak,
+    decode_from_program,
+    encode,
+)
 
 from ..conftest import PATIENCE_S
-
-encode = msgspec.msgpack.encode
-decode = msgspec.msgpack.Decoder(FromProgram).decode
 
 
 def test_it_outlives_a_service_that_is_told_to_end_until_the_daemon_closes_the_line():
@@ -29,6 +31,6 @@ def test_it_outlives_a_service_that_is_told_to_end_until_the_daemon_closes_the_l
         assert line.recv(MAX_MESSAGE_BYTES)
         process.send_signal(signal.SIGTERM)
         line.send(encode(Speak(False)))
-        while not isinstance(decode(line.recv(MAX_MESSAGE_BYTES)), Idle):
+        while not isinstance(decode_from_program(line.recv(MAX_MESSAGE_BYTES)), Idle):
             pass
     assert process.wait(PATIENCE_S) == 0

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from homecall_pi.core.ports import BLOCK_SAMPLES
-from homecall_pi.hardware import duplex, portaudio, sound_process, soundcard
-from homecall_pi.hardware.duplex import Half, Halves
+from homecall_pi.hardware import duplex, portaudio, sound_link, sound_process, soundcard
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
+from homecall_pi.hardware.sound_messages import Half, Halves
 from homecall_pi.hardware.sound_process import Program
-from homecall_pi.hardware.soundcard import SoundCard
+from homecall_pi.hardware.soundcard import CardSpeaker, SoundCard
 
 from ..conftest import PATIENCE_S
 
@@ -64,7 +64,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound_process, "LINGER_S", 0.01)
     monkeypatch.setattr(duplex, "RETRY_S", 0.02)
     monkeypatch.setattr(duplex, "STEADY_BLOCKS", 3)
-    monkeypatch.setattr(soundcard, "LOOK_S", 0.02)
+    monkeypatch.setattr(sound_link, "LOOK_S", 0.02)
     monkeypatch.setattr(soundcard, "RETRY_S", 0.02)
 
 
@@ -96,8 +96,8 @@ async def make(machine: Machine, cards: Path) -> AsyncIterator[MakeCard]:
 
     yield make
     for card in made:
-        if card._program is not None:
-            card._program.close()
+        if card._link is not None:
+            card._link.close()
 
 
 async def off(card: SoundCard) -> None:
@@ -109,7 +109,7 @@ async def off(card: SoundCard) -> None:
 
 
 def idle(card: SoundCard) -> bool:
-    return card._program is None or not card._program.busy
+    return card._link is None or not card._link.busy
 
 
 async def test_what_the_microphone_hears_arrives_in_order(make: MakeCard, usb: Card):
@@ -340,10 +340,17 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     await off(card)
 
 
+async def hangs(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits until the program that hangs is found out, and another one works."""
+    with monkeypatch.context() as patience:
+        patience.setattr(sound_link, "HANG_S", 0.05)
+        await until(lambda: caplog.messages)
+    await until(lambda: len(caplog.messages) > 1)
+
+
 async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_started(
     cards: Path, usb: Card, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(soundcard, "HANG_S", 0.05)
     caplog.set_level(logging.INFO)
     machines = [Machine(usb), Machine(Card("USB Speakerphone, replugged"))]
     started: list[Thread] = []
@@ -356,9 +363,9 @@ async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_starte
     card, heard = SoundCard(BOTH, spawn=spawn), []
     card.microphone.start(heard.append)
     card.speaker.sound(b"", block(7))
-    await until(lambda: heard and card._program._works)
+    await until(lambda: heard and card._link._works)
     usb.answers.clear()
-    await until(lambda: len(caplog.messages) > 1)
+    await hangs(caplog, monkeypatch)
     assert caplog.messages == [
         "the microphone does not respond; the speaker does not respond; "
         "see that it is plugged in and free, or set `device`; retrying",
@@ -371,7 +378,7 @@ async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_starte
     assert set(heard) == {SILENCE}
     assert machines[1].cards[0].played[-1] == block(7), "the sound that goes on was forgotten"
     await off(card)
-    card._program.close()
+    card._link.close()
     assert len(started) == 2
 
 
@@ -445,8 +452,8 @@ async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     card = SoundCard(BOTH)
     yield card
-    if card._program is not None:
-        card._program.close()
+    if card._link is not None:
+        card._link.close()
 
 
 async def test_the_program_is_a_process_that_hears_and_plays(real: SoundCard):
@@ -462,6 +469,15 @@ async def test_the_program_is_a_process_that_hears_and_plays(real: SoundCard):
     await until(lambda: idle(real))
 
 
+def supply(speaker: CardSpeaker) -> None:
+    """What the voice does every few milliseconds, until enough waits."""
+    for _ in range(20):
+        if speaker.waiting >= 2:
+            return
+        speaker.play(SILENCE)
+    raise AssertionError("enough never waits")
+
+
 @pytest.mark.parametrize(
     ("number", "fault"),
     [(signal.SIGKILL, "failed"), (signal.SIGSTOP, "does not respond")],
@@ -474,13 +490,17 @@ async def test_a_process_that_crashes_or_hangs_is_replaced_with_one_line_each(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(soundcard, "HANG_S", 0.3)
     caplog.set_level(logging.INFO)
     heard: list[bytes] = []
     real.microphone.start(heard.append)
-    await until(lambda: heard and real._program._works)
-    first = real._program._process
+    await until(lambda: heard and real._link._works)
+    first = real._link._process
     os.kill(first.pid, number)
+    supply(real.speaker)
+    if number == signal.SIGSTOP:
+        await hangs(caplog, monkeypatch)
+    await until(lambda: caplog.messages)
+    supply(real.speaker)
     await until(lambda: len(caplog.messages) > 1)
     lost, back = caplog.messages
     assert lost.startswith(f"the microphone {fault}; the speaker {fault}; ")
@@ -491,7 +511,7 @@ async def test_a_process_that_crashes_or_hangs_is_replaced_with_one_line_each(
 async def test_the_process_ends_with_the_daemon(real: SoundCard):
     real.speaker.sound(b"")
     await until(lambda: idle(real))
-    line, process = real._program._line, real._program._process
+    line, process = real._link._line, real._link._process
     asyncio.get_running_loop().remove_reader(line)
     line.shutdown(socket.SHUT_RDWR)
     assert await asyncio.to_thread(process.wait) == 0

@@ -22,7 +22,7 @@ def test_loopback(host: str):
     check_exposure(host, tls=False, behind_proxy=False)
 
 
-@pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.0.2.1", "door"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "door"])
 def test_the_world_needs_tls_or_a_proxy(host: str):
     assert not is_loopback(host)
     check_exposure(host, tls=True, behind_proxy=False)
@@ -31,12 +31,15 @@ def test_the_world_needs_tls_or_a_proxy(host: str):
         check_exposure(host, tls=False, behind_proxy=False)
 
 
-def test_localhost_is_both_loopbacks_with_one_port():
-    sockets = listen("localhost", 0)
+@pytest.mark.parametrize(
+    ("host", "ipv4", "ipv6"), [("localhost", "127.0.0.1", "::1"), ("::", "0.0.0.0", "::")]
+)
+def test_some_hosts_are_an_address_of_each_kind_with_one_port(host: str, ipv4: str, ipv6: str):
+    sockets = listen(host, 0)
     try:
         names = [listener.getsockname()[:2] for listener in sockets]
-        assert {address for address, _ in names} <= {"127.0.0.1", "::1"}
-        assert ("127.0.0.1", names[0][1]) == names[0]
+        assert {address for address, _ in names} <= {ipv4, ipv6}
+        assert (ipv4, names[0][1]) == names[0]
         assert len({port for _, port in names}) == 1
     finally:
         for listener in sockets:

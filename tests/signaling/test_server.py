@@ -770,6 +770,10 @@ class TestHttp:
         assert json.loads(config) == {"iceServers": []}
         assert (await fetch(running.port, get("/healthz")))[::2] == (200, b"ok\n")
 
+    async def test_a_monitor_may_ask_for_the_head_alone(self, running: SignalingServer):
+        status, headers, body = await fetch(running.port, get("/").replace(b"GET", b"HEAD"))
+        assert (status, headers["content-length"], body) == (200, "15", b"")
+
     async def test_a_large_file_is_not_taken_for_a_slow_reader(self, start: Start, tmp_path: Path):
         body = bytes(range(256)) * 8192
         (tmp_path / "web" / "large.png").write_bytes(body)
@@ -787,6 +791,7 @@ class TestHttp:
             (b"POST /signal HTTP/1.1\r\nHost: door\r\nUpgrade: websocket\r\n\r\n", 405),
             (get("/" + "x" * 10_000), 414),
             (get("/", "X: " + "x" * 10_000), 431),
+            (get("/healthz").replace(b"GET", b"PUT"), 405),
         ],
     )
     async def test_refusals(self, running: SignalingServer, request_: bytes, status: int):
@@ -833,6 +838,13 @@ class TestOrigin:
             ("door", "https://listed.example", True),
             ("door", "http://listed.example", False),
             ("door", "null", False),
+            ("null", "null", False),
+            ("door", "file://", False),
+            ("door", "https://door/", False),
+            ("door", "https://door@evil.example", False),
+            ("door", "https://door:443.evil.example", False),
+            ("door", "https://door https://evil.example", False),
+            ("door", "wss://door", False),
             ("door", "://door", False),
             ("door", "https://", False),
             ("", "https://", False),

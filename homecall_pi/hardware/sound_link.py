@@ -1,0 +1,181 @@
+"""The daemon's end of the line to the sound card's program, and the program's life."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import mmap
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from .sound_messages import (
+    MAX_MESSAGE_BYTES,
+    FromProgram,
+    Halves,
+    Health,
+    Hear,
+    Idle,
+    Moved,
+    Sound,
+    Speak,
+    Voice,
+    decode_from_program,
+    encode,
+)
+
+log = logging.getLogger(__name__)
+
+HANG_S = 2.0
+"""Seconds without a word from a program whose card works, after which it hangs. Cards that fall
+silent it notices sooner by itself."""
+OPENING_S = 10.0
+"""The same while it starts, or opens a card that does not work."""
+LOOK_S = 0.25
+"""Seconds between two looks whether it hangs."""
+
+
+class Process(Protocol):
+    """A running program, as of subprocess.Popen."""
+
+    def kill(self) -> None:
+        """Ends it at once."""
+
+    def wait(self) -> int:
+        """Waits for its end."""
+
+
+Spawn = Callable[[Halves, socket.socket], Process]
+
+
+def spawn(halves: Halves, line: socket.socket) -> Process:
+    """Starts the program with the other end of its line."""
+    module = f"{__package__}.sound_process"
+    return subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-m", module, msgspec.json.encode(halves).decode()],
+        stdin=line.fileno(),
+        stdout=subprocess.DEVNULL,
+        # PulseAudio and JACK write there what we say in one line.
+        stderr=None if log.isEnabledFor(logging.DEBUG) else subprocess.DEVNULL,
+        process_group=0,
+    )
+
+
+class Link:
+    """The program from start to end.
+
+    `take` gets what it says; `lost` gets the reason when it has died, or hangs. Close it then.
+    """
+
+    def __init__(
+        self,
+        spawn: Spawn,
+        halves: Halves,
+        take: Callable[[FromProgram], None],
+        lost: Callable[[str], None],
+    ) -> None:
+        self.busy = False
+        """Whether it has something to do and, unless it hangs, says something all the time."""
+        self._halves = halves
+        self._take = take
+        self._lost = lost
+        self._works = False
+        self._next_look: asyncio.TimerHandle | None = None
+        self._silent_looks = 0
+        self._sent = self._done = 0
+        self._process: Process | None = None
+        self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._line.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._line, self._read)
+        run = threading.Thread(target=self._run, args=(spawn, other), name="sound", daemon=True)
+        run.start()
+
+    def _run(self, spawn: Spawn, other: socket.socket) -> None:
+        """A thread, for start and end take a moment. What the program is told meanwhile, waits."""
+        with other:
+            self._process = spawn(self._halves, other)
+        self._process.wait()
+
+    def tell(self, message: Hear | Speak | Sound, samples: bytes = b"") -> None:
+        """Gives it something to do."""
+        self._expect_words()
+        files = [_file(samples)] if isinstance(message, Sound) else []
+        # What a program that hangs, or has just ended, does not take, its successor is told.
+        with contextlib.suppress(OSError):
+            socket.send_fds(self._line, [encode(message)], files)
+        for file in files:
+            os.close(file)
+
+    def play(self, block: bytes) -> None:
+        """Queues one block of the voice. It waits for ever if the program does not take it."""
+        self._sent += 1
+        with contextlib.suppress(OSError):
+            self._line.send(encode(Voice(block)))
+
+    @property
+    def waiting(self) -> int:
+        """Blocks of the voice that are queued, as of its last word."""
+        return self._sent - self._done
+
+    def close(self) -> None:
+        """Ends it, whatever it does. Does not wait for that."""
+        if self._next_look is not None:
+            self._next_look.cancel()
+        asyncio.get_running_loop().remove_reader(self._line)
+        self._line.close()
+        if self._process is not None:  # else it is just starting, and finds its line closed
+            self._process.kill()
+
+    def _read(self) -> None:
+        try:
+            packet = self._line.recv(MAX_MESSAGE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            packet = b""
+        if not packet:
+            self._lost("failed")
+            return
+        message = decode_from_program(packet)
+        self._silent_looks = 0
+        match message:
+            case Moved(done, _):
+                self._done = done
+                self._expect_words()
+            case Health(faults):
+                self._works = len(faults) < len(self._halves.used)
+            case Idle():
+                self.busy = self._works = False
+        self._take(message)
+
+    def _expect_words(self) -> None:
+        if not self.busy:
+            self.busy, self._silent_looks = True, -1
+            self._look()
+
+    def _look(self) -> None:
+        """Counts looks, not seconds: what the loop has had no time to read was said in time."""
+        self._silent_looks += 1
+        self._next_look = None
+        limit_s = HANG_S if self._works else OPENING_S
+        if self.busy and self._silent_looks * LOOK_S > limit_s:
+            self._lost("does not respond")
+        elif self.busy:
+            self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+
+def _file(samples: bytes) -> int:
+    """A file in memory alone."""
+    file = os.memfd_create("sound")
+    if samples:
+        os.truncate(file, len(samples))
+        with mmap.mmap(file, len(samples)) as memory:
+            memory.write(samples)
+    return file
