@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Takes the doorbell off this machine.
+#
+#   sudo scripts/uninstall.sh           program, units and command; configuration and room are kept,
+#                                       so that the family's link works again after an installation
+#   sudo scripts/uninstall.sh --purge   everything, with the user homecall and the Debian packages
+#                                       that install.sh added and nothing else needs
+
+set -euo pipefail
+
+PROGRAM=/opt/homecall-pi
+COMMAND=/usr/local/bin/homecall-pi
+SETTINGS=/etc/homecall-pi
+TRUSTED=/usr/local/share/ca-certificates/homecall-pi.crt
+STATE=/var/lib/homecall-pi
+UNITS=/etc/systemd/system
+
+say() { printf '%s\n' "$*"; }
+die() {
+  printf 'uninstall.sh: %s\n' "$*" >&2
+  exit 1
+}
+
+remove_units() {
+  local unit
+  for unit in homecall-pi.service homecall-pi-server.service; do
+    if [ -e "$UNITS/$unit" ]; then
+      say "stop and remove $unit"
+      systemctl -q disable --now "$unit"
+      rm "$UNITS/$unit"
+    fi
+  done
+  systemctl daemon-reload
+  systemctl reset-failed homecall-pi.service homecall-pi-server.service 2>/dev/null || true
+}
+
+remove_trust() {
+  if [ ! -e $TRUSTED ]; then return; fi
+  say "trust the certificate of its own making no more"
+  rm $TRUSTED
+  update-ca-certificates --fresh >/dev/null
+}
+
+# The packages that nobody asked for and nothing needs now; to be suggested is no need.
+unneeded() {
+  apt-get -s -o APT::AutoRemove::SuggestsImportant=false autoremove |
+    sed -n 's/^Remv \([^ ]*\).*/\1/p' | sort
+}
+
+# What install.sh added is marked as not asked for; then all that becomes unneeded by that is ours.
+remove_packages() {
+  local before added ours
+  if [ ! -e $SETTINGS/packages ]; then return; fi
+  before=$(unneeded)
+  mapfile -t added < <(sort -u $SETTINGS/packages)
+  apt-mark auto "${added[@]}" >/dev/null
+  mapfile -t ours < <(comm -13 <(printf '%s\n' "$before") <(unneeded))
+  if [ ${#ours[@]} = 0 ]; then return; fi
+  say "remove these packages: ${ours[*]}"
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 purge "${ours[@]}" >/dev/null
+}
+
+case ${1:-} in
+  "" | --purge) ;;
+  *)
+    sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
+    exit 2
+    ;;
+esac
+[ "$(id -u)" = 0 ] || die "this has to be run as root: sudo $0 $*"
+
+remove_units
+remove_trust
+if [ "${1:-}" = --purge ]; then
+  remove_packages
+  say "remove $SETTINGS, $STATE and the user homecall"
+  rm -rf $SETTINGS $STATE "$UNITS"/homecall-pi{,-server}.service.d
+  if getent passwd homecall >/dev/null; then userdel homecall; fi
+fi
+say "remove $PROGRAM and $COMMAND"
+rm -rf $PROGRAM $COMMAND
+if [ -e $SETTINGS ]; then say "kept: $SETTINGS and the user homecall; --purge removes them, too"; fi

@@ -1,0 +1,1 @@
+"""Really booted machines, in containers."""

@@ -1,0 +1,1 @@
+"""The scripts, without changing anything."""
