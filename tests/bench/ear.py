@@ -143,8 +143,6 @@ def loss(door: Door, percent: int) -> Iterator[None]:
 
 async def main(seconds: float) -> bool:
     """Prints all figures; whether all are good."""
-    if subprocess.run(["nft", "list", "tables"], capture_output=True).returncode:
-        raise SystemExit("packets are lost by nftables: run this as root")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         card = VirtualCard(folder / "card")
@@ -329,4 +327,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--seconds", type=float, default=60.0, help="of each measurement [60]", metavar="S"
     )
-    raise SystemExit(not asyncio.run(main(parser.parse_args().seconds)))
+    arguments = parser.parse_args()
+    if subprocess.run(["nft", "list", "tables"], capture_output=True).returncode:
+        raise SystemExit("packets are lost by nftables: run this as root")
+    raise SystemExit(not asyncio.run(main(arguments.seconds)))
