@@ -260,4 +260,4 @@ make_user
 configure
 switch
 start
-if ! $dry_run; then report; fi
+if $dry_run; then say "This was a dry run: nothing is changed."; else report; fi

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Takes the doorbell off this machine.
 #
-#   sudo scripts/uninstall.sh           program, units and command; configuration and room are kept,
-#                                       so that the family's link works again after an installation
+#   sudo scripts/uninstall.sh           program, units and command; configuration, room and
+#                                       certificate are kept, so that the family's link works again
+#                                       after another installation
 #   sudo scripts/uninstall.sh --purge   everything, with the user homecall and the Debian packages
 #                                       that install.sh added and nothing else needs
 
@@ -70,8 +71,8 @@ esac
 [ "$(id -u)" = 0 ] || die "this has to be run as root: sudo $0 $*"
 
 remove_units
-remove_trust
 if [ "${1:-}" = --purge ]; then
+  remove_trust
   remove_packages
   say "remove $SETTINGS, $STATE and the user homecall"
   rm -rf $SETTINGS $STATE "$UNITS"/homecall-pi{,-server}.service.d

@@ -22,13 +22,14 @@ pcm.!default { type pulse }
 ctl.!default { type pulse }
 """
 _SERVER = """
-load-module module-native-protocol-unix socket={socket} auth-anonymous=1
 load-module module-null-sink norewinds=1 sink_name=loudspeaker rate=48000 channels=1
 load-module module-null-sink norewinds=1 sink_name=visitor rate=48000 channels=1
 load-module module-remap-source master=visitor.monitor source_name=microphone
 set-default-sink loudspeaker
 set-default-source microphone
+load-module module-native-protocol-unix socket={socket} auth-anonymous=1
 """
+"""Who reaches it finds all of it: the socket comes last."""
 
 
 class VirtualCard:

@@ -25,6 +25,9 @@ from .sound_messages import Halves
 CARDS = Path("/proc/asound/cards")
 RETRY_S = 1.0
 """Seconds between two attempts to open what is missing."""
+RELIST_S = 60.0
+"""Seconds, at most, between two new lists of devices while a half is missing. Sound servers have
+devices that come and go without a word from ALSA; but the half that works is interrupted."""
 SHORTEST_S = 0.6 * BLOCK_SAMPLES / SAMPLE_RATE
 """Seconds from one block to the next when several wait."""
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
@@ -60,7 +63,10 @@ class Duplex:
         self._input: Input | None = None
         self._output: Output | None = None
         self._canceller: EchoCanceller | None = None
+        self._preparing: threading.Thread | None = None
         self._faults: dict[str, str] = {}
+        self._relist_at = 0.0
+        self._relist_s = RETRY_S
         self._next_at = 0.0
 
     def make_ready(self) -> None:
@@ -70,13 +76,14 @@ class Duplex:
 
     def run(self, wanted: Callable[[], bool]) -> None:
         """Does all this while it is wanted. PortAudio stays in readiness."""
-        if self._halves.cancel_echo and self._halves.microphone is not None:
-            threading.Thread(target=self._prepare_canceller, name="echo", daemon=True).start()
+        self._canceller = None
         try:
             while wanted():
                 self._open()
+                self._prepare_canceller()
                 try:
                     self._move(wanted)
+                    self._relist()
                 except HardwareError as error:
                     faults = dict.fromkeys(self._halves.used, str(error)) | self._faults
                     self._forget_devices()
@@ -87,7 +94,14 @@ class Duplex:
 
     def _prepare_canceller(self) -> None:
         """It takes a moment, in which the chime is not to wait. Nobody is there to hear an echo."""
-        self._canceller = EchoCanceller()
+
+        def prepare() -> None:
+            self._canceller = EchoCanceller()
+
+        wanted = self._halves.cancel_echo and self._halves.microphone is not None
+        if wanted and self._canceller is None:
+            self._preparing = threading.Thread(target=prepare, name="echo", daemon=True)
+            self._preparing.start()
 
     def _list_devices(self) -> Devices:
         """PortAudio's list of devices, made anew if a card came or went since."""
@@ -98,8 +112,21 @@ class Duplex:
             self._devices = Devices(self._load())
         return self._devices
 
+    def _relist(self) -> None:
+        """Sees to a new list now and then, and less and less often, while a half is missing."""
+        now = time.monotonic()
+        if not self._faults:
+            self._relist_s = RETRY_S
+        elif now >= self._relist_at:
+            self._forget_devices()
+            self._relist_at = now + self._relist_s
+            self._relist_s = min(2 * self._relist_s, RELIST_S)
+
     def _open(self) -> None:
         """Opens what is missing."""
+        if self._preparing is not None:
+            # It reads environment variables; what PortAudio loads sets some. At once, that crashes.
+            self._preparing.join()
         try:
             self._faults = self._open_halves(self._list_devices())
         except Exception as error:

@@ -173,17 +173,21 @@ class Output:
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        patience = max(self._patience, time.monotonic() + STALL_S)
-        _wait_for_a_block(self._stream.get_write_available, patience)
+        _wait_for_a_block(self._stream.get_write_available, self._patience)
 
     def write(self, block: bytes) -> None:
         """Hands over a block; of too many that wait for room, the oldest is dropped.
 
         Raises:
-            HardwareError: the card is gone.
+            HardwareError: the card is gone or takes nothing.
         """
         self._waiting.append(block)
         room = _ask(self._stream.get_write_available)
+        now = time.monotonic()
+        if room >= BLOCK_SAMPLES:
+            self._patience = max(self._patience, now + STALL_S)
+        elif now > self._patience:
+            raise HardwareError("does not work")
         try:
             while self._waiting and room >= BLOCK_SAMPLES:
                 # Told of an underflow by an exception, PyAudio would close the stream.

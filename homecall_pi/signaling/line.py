@@ -22,7 +22,7 @@ websockets as `write_limit`, at which it calls `pause_writing`."""
 MAX_HANDSHAKE_BYTES: Final = 32 * 1024
 """The whole HTTP request, and what comes when the connection is about to be closed. The library
 alone would keep a megabyte of headers, and read and drop the rest of a frame that is too large."""
-SLICE_BYTES: Final = 4096
+SLICE_BYTES: Final = 1024
 """What is parsed at once. The kernel may hand over 40,000 frames together."""
 BURST_TOKENS: Final = 200.0
 TOKENS_PER_S: Final = 40.0

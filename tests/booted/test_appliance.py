@@ -36,7 +36,12 @@ PROGRAM = "/opt/homecall-pi"
 DOOR, SERVER = "homecall-pi.service", "homecall-pi-server.service"
 INSTALL, UNINSTALL = (f"{CHECKOUT}/scripts/{name}.sh" for name in ("install", "uninstall"))
 OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS}
-STATE = {"var/lib/homecall-pi"}
+KEPT = {
+    "var/lib/homecall-pi",
+    "etc/ssl/certs/homecall-pi.pem",
+    "usr/local/share/ca-certificates/homecall-pi.crt",
+}
+"""Outside of /etc/homecall-pi, by an uninstallation that is no purge."""
 SABOTAGE = "/srv/sabotage"
 
 NOT_OURS = re.compile(
@@ -393,7 +398,10 @@ class Story:
         machine.run(UNINSTALL)
         assert machine.path(CONFIG).read_bytes() == settings
         left = {path for path in tree(machine) if "homecall" in path}
-        assert {path for path in left if not path.startswith("etc/homecall-pi")} == STATE
+        assert {path for path in left if not path.startswith("etc/homecall-pi")} <= KEPT
+        planned = install(machine, "--with-server", "--dry-run").stdout
+        assert f"{CONFIG} is kept" in planned
+        assert "certificate" not in planned
 
     def test_a_purge_leaves_nothing(self, machine: Machine, bare: dict[str, str]) -> None:
         machine.run("groupdel", "--force", "gpio", check=False)  # which a test may have made
