@@ -172,7 +172,7 @@ class Duplex:
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         heard = None
         if source is not None and (source.started or sink is None):
-            heard = source.read()
+            heard = source.read() if sink is None else source.read(sink.flush)
         elif sink is not None:
             sink.wait()
         self._next_at = time.monotonic() + SHORTEST_S

@@ -126,20 +126,21 @@ class Input:
                 raise HardwareError("does not work")
         return self._started
 
-    def read(self) -> bytes:
-        """The next block, waiting for it.
+    def read(self, meanwhile: Callable[[], None] = lambda: None) -> bytes:
+        """The next block, waiting for it, and doing something else every POLL_S meanwhile.
 
         Raises:
             HardwareError: the card is gone or delivers nothing.
         """
         if not self._blocks:
-            self._fetch()
+            self._fetch(meanwhile)
         return self._blocks.popleft()
 
-    def _fetch(self) -> None:
+    def _fetch(self, meanwhile: Callable[[], None]) -> None:
         """All the blocks that are there: asking for each costs more than it does."""
         time.sleep(max(0.0, self._next_at - time.monotonic()))
-        frames = _wait_for_a_block(self._stream.get_read_available, time.monotonic() + STALL_S)
+        patience = time.monotonic() + STALL_S
+        frames = _wait_for_a_block(self._stream.get_read_available, patience, meanwhile)
         count, rest = divmod(frames, BLOCK_SAMPLES)
         try:
             sound = self._stream.read(count * BLOCK_SAMPLES, exception_on_overflow=False)
@@ -159,7 +160,8 @@ class Output:
 
     A block for which the card has no room waits. Were it dropped, a thread that was late, and then
     has several blocks at once, would leave the card with less in store than before. So each time
-    that the card runs dry, more is in store from then on.
+    that the card runs dry, more is in store from then on. Its own buffer may be shorter than the
+    time from one burst of the microphone's blocks to the next: `flush` it meanwhile.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -182,6 +184,16 @@ class Output:
             HardwareError: the card is gone or takes nothing.
         """
         self._waiting.append(block)
+        self.flush()
+
+    def flush(self) -> None:
+        """Hands over what waits, as far as there is room now.
+
+        Raises:
+            HardwareError: the card is gone or takes nothing.
+        """
+        if not self._waiting:
+            return
         room = _ask(self._stream.get_write_available)
         now = time.monotonic()
         if room >= BLOCK_SAMPLES:
@@ -216,7 +228,9 @@ def _ask(available: Callable[[], int]) -> int:
     return frames
 
 
-def _wait_for_a_block(available: Callable[[], int], patience: float) -> int:
+def _wait_for_a_block(
+    available: Callable[[], int], patience: float, meanwhile: Callable[[], None] = lambda: None
+) -> int:
     """Waits until a block is available, or the time `patience`; the frames that are.
 
     Raises:
@@ -225,6 +239,7 @@ def _wait_for_a_block(available: Callable[[], int], patience: float) -> int:
     while (frames := _ask(available)) < BLOCK_SAMPLES:
         if time.monotonic() > patience:
             raise HardwareError("does not work")
+        meanwhile()
         time.sleep(POLL_S)
     return frames
 

@@ -14,7 +14,7 @@ from homecall_pi.core import sdp, seal
 from homecall_pi.signaling.pages import Pages
 
 from .deployed import DeployedServer
-from .household import PATIENCE_S
+from .household import PATIENCE_S, until
 
 SCRIPT = Path(__file__).with_name("middleman.js")
 LINE = f"a={seal.ATTRIBUTE}:"
@@ -48,6 +48,8 @@ class LyingServer(DeployedServer):
     async def say(self, kind: str, text: str, *, to: str, room: str) -> None:
         """Gives a participant a description, as if from another one."""
         message = {"type": kind, "room": room, "from": "Mallory", "sdp": text}
+        # After a ring the door is out of the room for a moment, to have the queue swept.
+        await until(f"{to} has joined", lambda: to in self._members)
         await self._members[to].send(json.dumps(message))
 
     async def _relay(self, sender: str, frame: str) -> None:
