@@ -38,7 +38,7 @@ from ..core.call import (
 from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.silence import Silence
-from . import hooks
+from . import hooks, mdns
 from .ice import Choice
 from .steering import Steering
 from .tracks import MicrophoneTrack
@@ -213,6 +213,8 @@ class Peer:
     async def _try(self, init: IceCandidate) -> None:
         try:
             candidate = candidate_from_sdp(init.candidate.removeprefix("candidate:"))
+            if candidate.ip.endswith(".local"):
+                await asyncio.to_thread(mdns.load)
             candidate.sdpMid = init.sdpMid
             candidate.sdpMLineIndex = init.sdpMLineIndex
             await self._pc.addIceCandidate(candidate)

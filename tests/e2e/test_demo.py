@@ -40,6 +40,11 @@ class Demo:
         raise AssertionError(f"the demo ended without saying {pattern}")
 
 
+def _heed_ctrl_c() -> None:
+    """A shell starts what is to run in the background deaf to it, and that is handed down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def demo(request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
     """The demo, started with the flags that the test gives as parameter."""
@@ -49,6 +54,7 @@ async def demo(request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        preexec_fn=_heed_ctrl_c,
     )
     yield Demo(process)
     if process.returncode is None:
