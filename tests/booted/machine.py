@@ -48,6 +48,7 @@ class Machine:
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
+        roots.CACHE.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(prefix="homecall-booted-", dir=roots.CACHE))
         self.root = self._folder / "root"
         self._wheels = roots.wheels(suite)

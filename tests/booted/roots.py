@@ -99,7 +99,6 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
     """The file or folder of that name in the cache, made anew if it is not there."""
     kept = CACHE / name
     if not kept.exists():
-        CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             made = Path(folder) / name
             make(made)
