@@ -13,9 +13,10 @@ from pathlib import Path
 from . import __version__, control, network, notify
 from .config import Config, link_key, require_ice, require_room, require_server
 from .control import Command, ControlServer, Status
-from .core.call import HangUp, Limits, Pressed, State
+from .core.events import HangUp, Pressed
 from .core.messages import Join
 from .core.seal import Guard
+from .core.state import Limits, State
 from .doorbell import Doorbell
 from .hardware import door as doors
 from .health import Health

@@ -8,11 +8,15 @@ import logging
 import msgspec
 
 from . import notify
+from .core import actions as do
 from .core import call as table
-from .core.call import Action, AnswerReceived, Call, Event, Limits, OfferReady, Reason
+from .core import events
+from .core.actions import Action
+from .core.events import AnswerReceived, Event, OfferReady
 from .core.messages import Join, Leave, Offer
 from .core.ports import Panel
 from .core.seal import Guard
+from .core.state import Call, Limits, Reason
 from .core.story import Note, Story
 from .log import current_call
 from .signaling.client import Line
@@ -55,7 +59,7 @@ class Doorbell:
 
     async def stop(self) -> None:
         """Ends the call that there may be, and returns when all is said."""
-        self.post(table.Stop())
+        self.post(events.Stop())
         await self._stopped.wait()
 
     async def run(self) -> None:
@@ -65,11 +69,11 @@ class Doorbell:
                 async with asyncio.timeout_at(self.call.deadline):
                     event = await self._events.get()
             except TimeoutError:
-                self._handle(table.DeadlinePassed())
+                self._handle(events.DeadlinePassed())
                 continue
             self._handle(event)
             self._events.task_done()
-            if isinstance(event, table.Stop):
+            if isinstance(event, events.Stop):
                 self._stopped.set()
 
     def _handle(self, event: Event) -> None:
@@ -97,39 +101,39 @@ class Doorbell:
 
     def _perform(self, action: Action) -> None:
         match action:
-            case table.ReleaseDoor():
+            case do.ReleaseDoor():
                 self._panel.release_door()
-            case table.Show():
+            case do.Show():
                 self._panel.show(action)
                 self.last_reason = action.reason or self.last_reason
-            case table.OpenPeer() | table.AcceptAnswer() | table.AddCandidate() | table.ClosePeer():
+            case do.OpenPeer() | do.AcceptAnswer() | do.AddCandidate() | do.ClosePeer():
                 self._perform_on_peers(action)
             case _:
                 self._perform_on_line(action)
 
     def _perform_on_peers(self, action: Action) -> None:
         match action:
-            case table.OpenPeer(peer=peer, again=again):
+            case do.OpenPeer(peer=peer, again=again):
                 self._peers.open(peer, again=again)
-            case table.AcceptAnswer(peer=peer, sdp=sdp, verified=verified):
+            case do.AcceptAnswer(peer=peer, sdp=sdp, verified=verified):
                 self._peers.accept(peer, sdp, verified=verified)
-            case table.AddCandidate(peer=peer, candidate=candidate):
+            case do.AddCandidate(peer=peer, candidate=candidate):
                 self._peers.add_candidate(peer, candidate)
-            case table.ClosePeer(reason=reason):
+            case do.ClosePeer(reason=reason):
                 self._peers.close(reason)
 
     def _perform_on_line(self, action: Action) -> None:
         match action:
-            case table.Join():
+            case do.Join():
                 self._line.send(self._join)
                 self.joined.set()
-            case table.Leave():
+            case do.Leave():
                 self._line.send(Leave(self._join.room, self._join.user))
-            case table.SendOffer(sdp=sdp):
+            case do.SendOffer(sdp=sdp):
                 self._line.send(Offer(self._join.room, self._join.user, sdp))
-            case table.Sweep():
+            case do.Sweep():
                 self._line.sweep()
-            case table.CheckLine():
+            case do.CheckLine():
                 self._line.check()
 
     def _tell(self, note: Note) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from websockets.asyncio.server import Request, Response, Server, ServerConnection, serve
 
-from homecall_pi.core.call import Event
+from homecall_pi.core.events import Event
 
 from .conftest import PATIENCE_S
 

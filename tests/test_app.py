@@ -19,7 +19,7 @@ from homecall_pi.app import App
 from homecall_pi.config import Config, IceConfig, IceServer, link_key, new_key
 from homecall_pi.control import Status
 from homecall_pi.core import backoff, sdp, seal
-from homecall_pi.core.call import State
+from homecall_pi.core.state import State
 from homecall_pi.doorbell import Doorbell
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware.null import NullPanel

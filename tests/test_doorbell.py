@@ -8,25 +8,23 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from homecall_pi.core import call as table
-from homecall_pi.core import seal
-from homecall_pi.core.call import (
+from homecall_pi.core import actions, seal
+from homecall_pi.core.actions import Show
+from homecall_pi.core.events import (
     AnswerReceived,
     CandidateReceived,
     Connected,
+    Event,
     HangUp,
-    Limits,
     LineDown,
     LineUp,
     OfferReady,
     Pressed,
-    Reason,
     ReleaseWanted,
-    Show,
-    State,
 )
 from homecall_pi.core.messages import IceCandidate, Join, Leave, Message, Offer
 from homecall_pi.core.seal import Guard
+from homecall_pi.core.state import Limits, Reason, State
 from homecall_pi.doorbell import Doorbell
 from homecall_pi.log import current_call
 
@@ -112,7 +110,7 @@ async def doorbell(around: Around, guard: Guard, limits: Limits) -> AsyncIterato
         yield doorbell
 
 
-async def do(doorbell: Doorbell, *events: table.Event) -> None:
+async def do(doorbell: Doorbell, *events: Event) -> None:
     """Posts the events, and waits until they are handled."""
     for event in events:
         doorbell.post(event)
@@ -318,20 +316,20 @@ async def test_every_action_of_the_table_is_performed(around: Around):
     doorbell = Doorbell(Guard(ROOM), NAME, LIMITS)
     doorbell.connect(around, around, around)
     candidate = IceCandidate("x")
-    actions: dict[type, table.Action] = {
-        table.Join: table.Join(),
-        table.Leave: table.Leave(),
-        table.Sweep: table.Sweep(),
-        table.CheckLine: table.CheckLine(),
-        table.OpenPeer: table.OpenPeer(1),
-        table.SendOffer: table.SendOffer(OFFER),
-        table.AcceptAnswer: table.AcceptAnswer(1, OFFER),
-        table.AddCandidate: table.AddCandidate(1, candidate),
-        table.ClosePeer: table.ClosePeer(1, Reason.FAILED),
-        table.ReleaseDoor: table.ReleaseDoor(),
-        table.Show: Show(State.IDLE),
+    each: dict[type, actions.Action] = {
+        actions.Join: actions.Join(),
+        actions.Leave: actions.Leave(),
+        actions.Sweep: actions.Sweep(),
+        actions.CheckLine: actions.CheckLine(),
+        actions.OpenPeer: actions.OpenPeer(1),
+        actions.SendOffer: actions.SendOffer(OFFER),
+        actions.AcceptAnswer: actions.AcceptAnswer(1, OFFER),
+        actions.AddCandidate: actions.AddCandidate(1, candidate),
+        actions.ClosePeer: actions.ClosePeer(1, Reason.FAILED),
+        actions.ReleaseDoor: actions.ReleaseDoor(),
+        actions.Show: Show(State.IDLE),
     }
-    assert set(actions) == set(table.Action.__args__)
-    for action in actions.values():
+    assert set(each) == set(actions.Action.__args__)
+    for action in each.values():
         doorbell._perform(action)
         assert around.take() or not around.shown.empty()

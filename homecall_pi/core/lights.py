@@ -11,7 +11,8 @@ import math
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from .call import Reason, Show, State
+from .actions import Show
+from .state import Reason, State
 
 Blink: TypeAlias = tuple[float, float]
 """Seconds on and then seconds off."""

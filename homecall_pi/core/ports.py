@@ -12,8 +12,8 @@ from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
+from .actions import Show
 from .bitrate import Bounds
-from .call import Show
 from .progress import Progress
 
 SAMPLE_RATE = 48_000

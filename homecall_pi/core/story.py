@@ -9,23 +9,10 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from .call import (
-    AcceptAnswer,
-    Accepted,
-    Action,
-    AnswerReceived,
-    Call,
-    ClosePeer,
-    Event,
-    OfferReady,
-    Pressed,
-    Reason,
-    ReleaseDoor,
-    ReleaseWanted,
-    SendOffer,
-    State,
-)
+from .actions import AcceptAnswer, Action, ClosePeer, ReleaseDoor, SendOffer
+from .events import Accepted, AnswerReceived, Event, OfferReady, Pressed, ReleaseWanted
 from .seal import Verdict
+from .state import Call, Reason, State
 from .text import printable
 
 MAX_NAME_CHARS = 64

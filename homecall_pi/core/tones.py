@@ -12,9 +12,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .call import Reason, Show, State
+from .actions import Show
 from .ports import SAMPLE_RATE
 from .samples import LOUDEST
+from .state import Reason, State
 
 
 class Tone(enum.Enum):

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ..config import PanelConfig
+from ..core.actions import Show
 from ..core.button import Rules
-from ..core.call import Show
 from ..core.ports import DoorRelease
 from ..core.progress import Progress
 from ..errors import HardwareError

@@ -16,8 +16,8 @@ import msgspec
 
 from ..core import button as core
 from ..core import lights
+from ..core.actions import Show
 from ..core.button import Rules
-from ..core.call import Show
 from ..core.ports import DoorRelease
 from ..errors import HardwareError
 from . import pins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..core.call import Show
+from ..core.actions import Show
 from ..core.ports import AccessUnit, DoorRelease
 from ..errors import HardwareError
 

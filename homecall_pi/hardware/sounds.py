@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..config import SoundsConfig
-from ..core.call import Show, State
+from ..core.actions import Show
 from ..core.ports import DoorRelease, Panel, Speaker
 from ..core.samples import amplify
+from ..core.state import State
 from ..core.tones import Tone, cue, synthesise
 from . import clip
 

@@ -17,14 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from ..core import backoff
-from ..core.call import (
-    AnswerReceived,
-    CandidateReceived,
-    Event,
-    LineDown,
-    LineProven,
-    LineUp,
-)
+from ..core.events import AnswerReceived, CandidateReceived, Event, LineDown, LineProven, LineUp
 from ..core.messages import (
     Answer,
     BadMessage,

@@ -21,7 +21,7 @@ from aiortc import (
 from aiortc.sdp import candidate_from_sdp
 
 from ..core import sdp
-from ..core.call import (
+from ..core.events import (
     Accepted,
     Connected,
     Declined,
@@ -32,12 +32,12 @@ from ..core.call import (
     OfferReady,
     PeerClosed,
     PeerFailed,
-    Reason,
     ReleaseWanted,
 )
 from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.silence import Silence
+from ..core.state import Reason
 from . import hooks, mdns
 from .ice import Choice
 from .steering import Steering

@@ -17,10 +17,11 @@ from typing import Any
 from aioice.ice import get_host_addresses
 
 from .. import memory
-from ..core.call import Event, PeerFailed, Reason
+from ..core.events import Event, PeerFailed
 from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.progress import Progress
+from ..core.state import Reason
 from .ice import DEADLINE_S, HURRY_S, Servers
 from .peer import Peer
 from .voice import SILENT_DBFS

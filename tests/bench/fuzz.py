@@ -21,8 +21,10 @@ import atheris
 
 with atheris.instrument_imports(include=["homecall_pi", "websockets"]):
     from homecall_pi.core import call as table
-    from homecall_pi.core import messages, rooms, sdp, seal
+    from homecall_pi.core import events, messages, rooms, sdp, seal
+    from homecall_pi.core.actions import AcceptAnswer
     from homecall_pi.core.messages import BadMessage, Error, Join
+    from homecall_pi.core.state import Call, Limits
     from homecall_pi.signaling import client
     from homecall_pi.signaling.server import SignalingServer
 
@@ -133,18 +135,18 @@ class Ringing:
     def __init__(self) -> None:
         self.guard = seal.Guard(ROOM, KEY, required=True)
         self.line = client.Line("", Join(ROOM, DOOR), self.take)
-        self.call = table.Call()
+        self.call = Call()
         self.now = 0.0
-        for event in (table.LineUp(replaces_offers=True), table.Pressed()):
+        for event in (events.LineUp(replaces_offers=True), events.Pressed()):
             self.take(event)
-        self.take(table.OfferReady(self.call.number, self.guard.seal(sdp.tag_offer(OFFER, 7))))
+        self.take(events.OfferReady(self.call.number, self.guard.seal(sdp.tag_offer(OFFER, 7))))
 
-    def take(self, event: table.Event) -> None:
-        if isinstance(event, table.AnswerReceived) and self.call.offer is not None:
+    def take(self, event: events.Event) -> None:
+        if isinstance(event, events.AnswerReceived) and self.call.offer is not None:
             verdict = self.guard.judge(self.call.offer, event.sdp)
-            event = table.AnswerReceived(event.sdp, event.sender, verdict)
-        self.call, actions = table.step(self.call, event, self.now, table.Limits())
-        assert not any(isinstance(action, table.AcceptAnswer) for action in actions)
+            event = events.AnswerReceived(event.sdp, event.sender, verdict)
+        self.call, actions = table.step(self.call, event, self.now, Limits())
+        assert not any(isinstance(action, AcceptAnswer) for action in actions)
 
 
 def hostile_server(data: bytes) -> None:

@@ -8,7 +8,8 @@ import math
 import pytest
 
 from homecall_pi.core import lights
-from homecall_pi.core.call import Reason, Show, State
+from homecall_pi.core.actions import Show
+from homecall_pi.core.state import Reason, State
 
 TROUBLE = [Reason.FAILED, Reason.OFFLINE]
 

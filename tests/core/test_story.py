@@ -5,16 +5,14 @@ from __future__ import annotations
 import pytest
 
 from homecall_pi.core import call as table
-from homecall_pi.core.call import (
+from homecall_pi.core.events import (
     Accepted,
     AnswerReceived,
-    Call,
     Connected,
     DeadlinePassed,
     Declined,
     Event,
     HangUp,
-    Limits,
     LineDown,
     LineUp,
     MediaBack,
@@ -23,15 +21,14 @@ from homecall_pi.core.call import (
     PeerClosed,
     PeerFailed,
     Pressed,
-    Reason,
     ReleaseWanted,
-    State,
     Stop,
 )
 from homecall_pi.core.seal import Verdict
+from homecall_pi.core.state import Call, Limits, Reason, State
 from homecall_pi.core.story import WHY, Note, Story
 
-from .test_call import an_answer, an_offer
+from .doors import an_answer, an_offer
 
 LIMITS = Limits(ring_s=45, connect_s=15, talk_s=600)
 

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from homecall_pi.core.call import Reason, Show, State
+from homecall_pi.core.actions import Show
 from homecall_pi.core.ports import SAMPLE_RATE
+from homecall_pi.core.state import Reason, State
 from homecall_pi.core.tones import Cue, Tone, cue, synthesise
 
 IN_A_CALL = (State.OFFERING, State.RINGING, State.CONNECTING)

@@ -16,7 +16,8 @@ from homecall_pi.config import (
     SpeakerConfig,
     load,
 )
-from homecall_pi.core.call import Show, State
+from homecall_pi.core.actions import Show
+from homecall_pi.core.state import State
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import door
 from homecall_pi.hardware.fake import FakeMicrophone, FakeSpeaker

@@ -14,7 +14,8 @@ from gpiozero import LED, Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from homecall_pi.config import PanelConfig
-from homecall_pi.core.call import Show, State
+from homecall_pi.core.actions import Show
+from homecall_pi.core.state import State
 from homecall_pi.hardware import gpio, gpio_parts, pins, pulse, relay
 from homecall_pi.hardware.gpio import GpioPanel
 

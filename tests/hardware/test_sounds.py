@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from homecall_pi.config import SoundsConfig
-from homecall_pi.core.call import Reason, Show, State
+from homecall_pi.core.actions import Show
+from homecall_pi.core.state import Reason, State
 from homecall_pi.core.tones import Tone
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import clip, sounds

@@ -15,13 +15,7 @@ from websockets.asyncio.server import Request, Response, ServerConnection
 from websockets.datastructures import Headers
 
 from homecall_pi.core import backoff
-from homecall_pi.core.call import (
-    AnswerReceived,
-    CandidateReceived,
-    LineDown,
-    LineProven,
-    LineUp,
-)
+from homecall_pi.core.events import AnswerReceived, CandidateReceived, LineDown, LineProven, LineUp
 from homecall_pi.core.messages import Join, Leave, Offer
 from homecall_pi.signaling import client
 from homecall_pi.signaling.client import Line

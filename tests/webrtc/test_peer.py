@@ -10,7 +10,7 @@ import pytest
 from aioice.ice import get_host_addresses
 
 from homecall_pi.core import sdp, silence
-from homecall_pi.core.call import (
+from homecall_pi.core.events import (
     Accepted,
     Connected,
     Declined,
@@ -20,10 +20,10 @@ from homecall_pi.core.call import (
     OfferReady,
     PeerClosed,
     PeerFailed,
-    Reason,
     ReleaseWanted,
 )
 from homecall_pi.core.messages import IceCandidate
+from homecall_pi.core.state import Reason
 from homecall_pi.webrtc import hooks
 from homecall_pi.webrtc import peer as peer_module
 from homecall_pi.webrtc.ice import Choice

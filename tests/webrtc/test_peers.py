@@ -10,8 +10,9 @@ import pytest
 
 from homecall_pi.config import IceConfig, IceServer
 from homecall_pi.core import sdp
-from homecall_pi.core.call import Accepted, Connected, OfferReady, PeerFailed, Reason
+from homecall_pi.core.events import Accepted, Connected, OfferReady, PeerFailed
 from homecall_pi.core.messages import IceCandidate
+from homecall_pi.core.state import Reason
 from homecall_pi.webrtc import ice
 from homecall_pi.webrtc import peers as peers_module
 from homecall_pi.webrtc.ice import Choice, Servers
