@@ -18,9 +18,11 @@ from .core.messages import Join
 from .core.seal import Guard
 from .core.state import Limits, State
 from .doorbell import Doorbell
+from .errors import HomeCallError
 from .hardware import door as doors
 from .health import Health
 from .signaling.client import Line
+from .vital import first_death, last_words
 from .webrtc.ice import Servers
 from .webrtc.peers import Peers
 
@@ -57,7 +59,11 @@ class App:
         self._health = Health(parts, lambda: self.doorbell.call.deadline is not None)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serves until `stop`. A vital task that dies ends the daemon with its error."""
+        """Serves until `stop`.
+
+        Raises:
+            HomeCallError: a vital task died, and with it the daemon.
+        """
         await self._control.start()
         self._door.panel.start(lambda: self.doorbell.post(Pressed()))
         vital = [
@@ -65,25 +71,22 @@ class App:
             asyncio.create_task(self._line.run(), name="line"),
             asyncio.create_task(self._peers.run(), name="peers"),
             asyncio.create_task(self._health.run(), name="health"),
+            asyncio.create_task(network.watch(self._look_again), name="watch"),
         ]
-        stopping = asyncio.create_task(stop.wait())
         ready = asyncio.create_task(self._get_ready())
-        watching = asyncio.create_task(self._watch_network())
         try:
-            await asyncio.wait([*vital, stopping], return_when=asyncio.FIRST_COMPLETED)
+            died = await first_death(vital, stop)
             notify.send("STOPPING=1", "STATUS=Stopping")
             self._door.panel.stop()
-            died = next((task for task in vital if task.done()), None)
             await self._say_goodbye(died)
         finally:
             await self._control.stop()
-            tasks = (*vital, stopping, ready, watching)
+            tasks = (*vital, ready)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         if died is not None:
-            log.critical("the %s died; the daemon ends", died.get_name())
-            died.result()
+            raise last_words(died)
 
     async def _get_ready(self) -> None:
         """Tells the service manager when the room is joined, or else when that takes too long."""
@@ -95,15 +98,10 @@ class App:
             log.warning("ready, but not joined: the signaling server is not reached yet")
         notify.send("READY=1", f"STATUS={self.doorbell.status}")
 
-    async def _watch_network(self) -> None:
-        def tell() -> None:
-            self._line.wake()
-            self._peers.look()
-
-        try:
-            await network.watch(tell)
-        except OSError as error:
-            log.warning("a change of the network is noticed late: %s", error)
+    def _look_again(self) -> None:
+        """What was of no use may be by now, and the other way round."""
+        self._line.wake()
+        self._peers.look()
 
     async def _say_goodbye(self, died: asyncio.Task[None] | None) -> None:
         try:
@@ -152,6 +150,7 @@ async def run(config: Config) -> None:
 
     Raises:
         OperatorError: the configuration is of no use.
+        HomeCallError: a vital task died; a new process may do better.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -165,17 +164,21 @@ async def run(config: Config) -> None:
     missing = [part for part in ("camera", "microphone", "speaker") if _is_off(config, part)]
     if missing:
         log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
-    await app.run(stop)
+    try:
+        await app.run(stop)
+    except HomeCallError as error:
+        _end_soon(error.exit_code)
+        raise
     log.info("stopped", extra={"EVENT": "stopped"})
-    _end_soon()
+    _end_soon(0)
 
 
-def _end_soon() -> None:
+def _end_soon(exit_code: int) -> None:
     """Ends the process if it does not end by itself.
 
-    All is in order by now. But a name that is being looked up keeps uvloop from closing, for 20
-    seconds and more without an answer, and nothing can cancel that.
+    All is in order by now. But a name that is being looked up keeps uvloop from closing for
+    seconds, a call into a library that does not return for ever, and nothing can cancel them.
     """
-    timer = threading.Timer(EXIT_S, os._exit, [0])
+    timer = threading.Timer(EXIT_S, os._exit, [exit_code])
     timer.daemon = True
     timer.start()

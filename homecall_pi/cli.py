@@ -39,10 +39,11 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
     config = _load(config_path, fake, flags)
     import uvloop
 
-    from . import app, log, memory
+    from . import app, log, memory, network
 
     log.set_up(config.log.level, config.log.format)
     memory.set_up()
+    network.hurry_look_ups()
     uvloop.run(app.run(config))
 
 

@@ -13,6 +13,7 @@ from . import notify
 from .config import Config, IceConfig, IceServer, require_ice
 from .health import Health
 from .signaling.server import SignalingServer
+from .vital import first_death, last_words
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,7 @@ async def run(config: Config) -> None:
 
     Raises:
         OperatorError: the settings are of no use.
+        HomeCallError: a vital task died; a new process may do better.
     """
     ice = require_ice(config)
     stop = asyncio.Event()
@@ -34,11 +36,13 @@ async def run(config: Config) -> None:
     )
     await server.start()
     notify.send("READY=1", f"STATUS=Ready: serving on port {server.port}")
-    health = asyncio.create_task(Health().run())
-    await stop.wait()
+    health = asyncio.create_task(Health().run(), name="health")
+    died = await first_death([health, server.housekeeping], stop)
     notify.send("STOPPING=1", "STATUS=Stopping")
     health.cancel()
     await server.stop()
+    if died is not None:
+        raise last_words(died)
     log.info("stopped", extra={"EVENT": "stopped"})
 
 

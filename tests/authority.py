@@ -13,7 +13,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Authority:
-    """Issues certificates that are good for a day; who trusts `file` trusts them."""
+    """Issues certificates; who trusts `file` trusts them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -24,12 +24,16 @@ class Authority:
         self.file = folder / "ca.pem"
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
-    def issue(self, host: str) -> tuple[Path, Path]:
-        """The certificate of a host, by name or address, and its key, as PEM files."""
+    def issue(self, *hosts: str, since_h: float = -1, until_h: float = 24) -> tuple[Path, Path]:
+        """The certificate of a host, by its names and addresses, and its key, as PEM files.
+
+        It is good between these hours from now.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([_alternative(host)])
-        certificate = self._builder(_named(host), key).add_extension(names, critical=False)
-        cert_file, key_file = self._folder / f"{host}.pem", self._folder / f"{host}.key"
+        names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
+        certificate = self._builder(_named(hosts[0]), key, since_h, until_h)
+        certificate = certificate.add_extension(names, critical=False)
+        cert_file, key_file = self._folder / f"{hosts[0]}.pem", self._folder / f"{hosts[0]}.key"
         cert_file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
         key_file.write_bytes(
             key.private_bytes(
@@ -41,14 +45,18 @@ class Authority:
         return cert_file, key_file
 
     def _builder(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        since_h: float = -1,
+        until_h: float = 24,
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         number = x509.random_serial_number()
         return (
             x509.CertificateBuilder(self._name, subject, key.public_key(), number)
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
+            .not_valid_before(now + datetime.timedelta(hours=since_h))
+            .not_valid_after(now + datetime.timedelta(hours=until_h))
         )
 
 

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 
 from homecall_pi import app as app_module
-from homecall_pi import control
+from homecall_pi import control, network
 from homecall_pi.app import App
 from homecall_pi.config import Config, IceConfig, IceServer, link_key, new_key
 from homecall_pi.control import Status
 from homecall_pi.core import backoff, sdp, seal
 from homecall_pi.core.state import State
 from homecall_pi.doorbell import Doorbell
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.hardware.null import NullPanel
 from homecall_pi.health import Health
 from homecall_pi.signaling.client import Line
@@ -38,6 +38,7 @@ MakeConfig = Callable[..., Config]
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_S", 0.0)
+    monkeypatch.setattr(backoff, "LEAST_S", 0.0)
 
 
 @pytest.fixture
@@ -209,10 +210,25 @@ async def test_a_vital_task_that_dies_ends_the_daemon_with_its_error(
 
     monkeypatch.setattr(part, "run", die)
     config = make_config()
-    with pytest.raises(RuntimeError, match="dead"):
+    reason = f"the {part.__name__.lower()} died: RuntimeError('dead'); the program ends"
+    with pytest.raises(HomeCallError) as raised:
         await App(config).run(asyncio.Event())
-    assert f"the {part.__name__.lower()} died; the daemon ends" in caplog.text
+    assert str(raised.value) == reason
+    (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert record.getMessage() == reason
+    assert record.exc_info is not None  # and where
     assert not Path(config.control).exists()
+
+
+async def test_a_task_that_dies_in_a_group_is_told_by_its_own_error(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+):
+    async def die(_: object) -> None:
+        raise RuntimeError("dead")
+
+    monkeypatch.setattr(network, "_watch_clocks", die)
+    with pytest.raises(HomeCallError, match=r"the watch died: RuntimeError\('dead'\)"):
+        await App(make_config()).run(asyncio.Event())
 
 
 async def test_what_does_not_stop_in_time_does_not_keep_the_daemon_from_ending(
@@ -303,8 +319,9 @@ def test_the_process_ends_whatever_keeps_it(monkeypatch: pytest.MonkeyPatch):
     codes: queue.SimpleQueue[int] = queue.SimpleQueue()
     monkeypatch.setattr(app_module, "EXIT_S", 0.0)
     monkeypatch.setattr(app_module.os, "_exit", codes.put)
-    app_module._end_soon()
-    assert codes.get(timeout=PATIENCE_S) == 0
+    for code in (0, 1):
+        app_module._end_soon(code)
+        assert codes.get(timeout=PATIENCE_S) == code
 
 
 SECRETS = (

@@ -11,7 +11,9 @@ import pytest
 from homecall_pi import serve
 from homecall_pi.config import Config, IceConfig, IceServer, ServeConfig
 from homecall_pi.core import turn
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError
+from homecall_pi.health import Health
+from homecall_pi.signaling.server import SignalingServer
 
 from .conftest import PATIENCE_S
 from .manager import Manager
@@ -27,6 +29,22 @@ async def test_the_service_manager_is_told_from_start_to_end(manager: Manager):
     async with asyncio.timeout(PATIENCE_S):
         await running
     assert manager.next() == ["STOPPING=1", "STATUS=Stopping"]
+
+
+@pytest.mark.parametrize(
+    ("part", "work", "name"),
+    [(Health, "run", "health"), (SignalingServer, "_keep_house", "housekeeping")],
+)
+async def test_a_vital_task_that_dies_ends_the_server_with_its_error(
+    part: type, work: str, name: str, monkeypatch: pytest.MonkeyPatch
+):
+    async def die(_: object) -> None:
+        raise RuntimeError("dead")
+
+    monkeypatch.setattr(part, work, die)
+    with pytest.raises(HomeCallError, match=rf"the {name} died: RuntimeError\('dead'\)"):
+        async with asyncio.timeout(PATIENCE_S):
+            await serve.run(Config(serve=ServeConfig(port=0)))
 
 
 STUN = IceServer(urls=("stun:a",))

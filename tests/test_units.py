@@ -11,9 +11,9 @@ import pytest
 
 from homecall_pi import app
 from homecall_pi.control import SERVICE_PATH
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.hardware import pulse
-from homecall_pi.signaling import client
+from homecall_pi.signaling import dial
 
 UNITS = Path(__file__).parent.parent / "systemd"
 DOOR, SERVER = "homecall-pi.service", "homecall-pi-server.service"
@@ -71,6 +71,14 @@ def test_what_only_a_person_can_mend_is_not_started_again(unit: str):
 
 
 @BOTH
+def test_whatever_else_ends_it_is_no_end(unit: str):
+    """A vital task that died (1), a signal, the watchdog, or even an exit in good order (0)."""
+    assert settings(unit)["Restart"] == ["always"]
+    (codes,) = settings(unit)["RestartPreventExitStatus"]
+    assert str(HomeCallError.exit_code) not in codes.split()
+
+
+@BOTH
 def test_the_program_is_told_of_by_itself_and_watched(unit: str):
     assert settings(unit)["Type"] == ["notify"]
     assert seconds(unit, "WatchdogSec") == 30
@@ -78,7 +86,7 @@ def test_the_program_is_told_of_by_itself_and_watched(unit: str):
 
 def test_there_is_time_to_become_ready_and_to_say_goodbye():
     assert seconds(DOOR, "TimeoutStartSec") > app.JOIN_S + 60  # importing, on a slow card
-    assert seconds(DOOR, "TimeoutStopSec") == 5 > app.GOODBYE_S + client.CLOSE_S + app.EXIT_S
+    assert seconds(DOOR, "TimeoutStopSec") == 5 > app.GOODBYE_S + dial.CLOSE_S + app.EXIT_S
 
 
 def test_the_program_that_holds_the_door_release_is_told_to_end():

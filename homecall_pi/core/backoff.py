@@ -1,22 +1,38 @@
-"""How long to wait before the next attempt to reach the signaling server."""
+"""How long to wait before the next attempt to reach the signaling server.
+
+A doorbell has to be back soon after its network is, and nothing may tell it when that is. So the
+wait never grows beyond seconds, and what keeps many doors from hammering one server is this:
+
+- A door makes one attempt at a time, and gives it up after a while (`OPEN_S` of the line).
+- From the beginning of one to that of the next there are LAST_S at most, three quarters of that at
+  random: doors that lost the same server at the same instant come back one by one. In the long
+  run each makes an attempt every two seconds, which is a few packets.
+- After an attempt that took longer, as with a server that is silent, there is LEAST_S of rest.
+- Only what happened to this door alone, a network that changed or a line that fell silent, is
+  answered at once.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
 
-FIRST_S = 0.25
+FIRST_S = 1.0
 LAST_S = 3.0
-"""A doorbell has to be back soon after its network is, and one attempt is a few packets."""
+LEAST_S = 0.25
 
 
 def delays(uniform: Callable[[float, float], float]) -> Iterator[float]:
-    """Endless delays in seconds: the bound doubles from FIRST_S to LAST_S, with "equal jitter".
+    """Endless delays in seconds, from the beginning of one attempt to that of the next.
 
-    Each delay lies in the upper half of its bound, drawn by `uniform(low, high)`, so that devices
-    that lost the same server do not come back at the same instant, and none comes back at once.
-    Start anew after a connection that held.
+    The bound doubles from FIRST_S to LAST_S, and each delay is drawn from its upper three quarters
+    by `uniform(low, high)`. Start anew after a line that held.
     """
     for attempt in itertools.count():
         bound = min(LAST_S, FIRST_S * 2 ** min(attempt, 16))
-        yield uniform(bound / 2, bound)
+        yield uniform(bound / 4, bound)
+
+
+def rest(delay_s: float, took_s: float) -> float:
+    """What is left of a delay after an attempt that took so long."""
+    return max(LEAST_S, delay_s - took_s)

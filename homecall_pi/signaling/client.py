@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import secrets
-import ssl
 import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, WebSocketException
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from ..core import backoff
 from ..core.events import AnswerReceived, CandidateReceived, Event, LineDown, LineProven, LineUp
@@ -30,23 +28,22 @@ from ..core.messages import (
     encode,
 )
 from ..core.progress import Progress
+from . import trouble
+from .dial import FAILURES, Dialler
 from .promises import HEADER, REPLACED, REPLACES_OFFERS
 
 log = logging.getLogger(__name__)
 
-OPEN_S = 5.0
-"""Seconds that connecting may take."""
 CHECK_S = 2.0
 """Seconds that the server may take to answer when asked whether the line is good."""
-PING_S = 5.0
-"""Seconds between pings, and seconds that the answer to one may take."""
+PING_S = 2.0
+"""Seconds from its answer until it is asked again. A line that is dead in truth is found out, and
+another made, while a visitor still waits."""
 REJOIN_S = 20.0
 """Seconds of silence after which the device joins again: some servers forget a participant when
 an older socket of the same name closes at last."""
 HELD_S = 10.0
 """Seconds after which a line counts as one that held, and the backoff starts anew."""
-CLOSE_S = 1.0
-"""Seconds that the server may take to close in good order."""
 FLUSH_S = 0.5
 """Seconds that the last messages may take to leave."""
 SWEEP_S = 3.0
@@ -55,8 +52,6 @@ SILENCE_S = 0.25
 """Seconds without a message after which a server's queue is taken to be empty."""
 HANG_S = 90.0
 """Longer than anything above may take, one after the other, with the wait before connecting."""
-MAX_FRAME_BYTES = 1024 * 1024
-"""Largest frame accepted from a server; a larger one costs the line."""
 MAX_WAITING = 64
 """Messages that may wait to be sent. A line that moves nothing for so long is dropped."""
 
@@ -72,7 +67,7 @@ class Line:
     """
 
     def __init__(self, url: str, registration: Join, emit: Callable[[Event], None]) -> None:
-        self._url = url
+        self._server = Dialler(url)
         self._registration = registration
         self._emit = emit
         self._outbox: _Outbox | None = None
@@ -87,18 +82,30 @@ class Line:
         waits = backoff.delays(random.uniform)
         while True:
             self.progress.move(time.monotonic())
-            if await self._serve_once():
+            began = _now()
+            connection = await self._connect()
+            took_s = _now() - began
+            if connection is not None and await self._serve_well(connection):
                 waits = backoff.delays(random.uniform)
                 self._told.clear()
-            self._woken.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(next(waits)):
-                    await self._woken.wait()
+            rest_s = backoff.rest(next(waits), 0.0 if connection else took_s)
+            if await self._is_woken(rest_s):
+                waits = backoff.delays(random.uniform)
 
     def wake(self) -> None:
         """The network may have changed: a line may be dead, and another may be had at once."""
         self._woken.set()
         self.check()
+
+    async def _is_woken(self, rest_s: float) -> bool:
+        """Rests. Whether there is a reason not to: it is this door's alone, or it may be mended."""
+        try:
+            async with asyncio.timeout(rest_s):
+                await self._woken.wait()
+        except TimeoutError:
+            return False
+        self._woken.clear()
+        return True
 
     def send(self, message: Message) -> None:
         """Sends `message`, or drops it when the line is down: the call knows, and sends again."""
@@ -128,13 +135,30 @@ class Line:
 
     async def _check(self, connection: ClientConnection) -> None:
         try:
-            async with asyncio.timeout(CHECK_S):
-                await (await connection.ping())
-            self._emit(LineProven())
-        except (TimeoutError, ConnectionClosed):
-            connection.transport.abort()
+            if await self._is_answered(connection):
+                self._emit(LineProven())
         finally:
             self._checking = None
+
+    async def _keep_asking(self, connection: ClientConnection) -> None:
+        """A dead line is found out only by asking; and a NAT forgets lines that are silent."""
+        while True:
+            await asyncio.sleep(PING_S)
+            await self._is_answered(connection)
+
+    async def _is_answered(self, connection: ClientConnection) -> bool:
+        """Whether the server answers a ping; else the line is dropped, and another made at once."""
+        try:
+            async with asyncio.timeout(CHECK_S):
+                await (await connection.ping())
+        except ConnectionClosed:
+            return False
+        except TimeoutError:
+            self._woken.set()
+            connection.transport.abort()
+            return False
+        self._woken.clear()
+        return True
 
     async def flush(self) -> None:
         """Waits for the last messages to leave."""
@@ -143,39 +167,30 @@ class Line:
                 async with asyncio.timeout(FLUSH_S):
                     await self._outbox.join()
 
-    async def _serve_once(self) -> bool:
-        """One connection from start to end. Returns whether it held."""
+    async def _connect(self) -> ClientConnection | None:
         try:
-            connection = await self._dial()
-        except (OSError, WebSocketException, EOFError, ValueError, ImportError) as error:
-            self._warn_once(
-                f"the signaling server is not reached: {_cause(error)}; trying again", "line-down"
-            )
-            return False
-        since = asyncio.get_running_loop().time()
+            return await self._server.connect()
+        except FAILURES as error:
+            fault = trouble.explain(error)
+            self._warn_once(f"the signaling server is not reached: {fault}", "line-down")
+            return None
+
+    async def _serve_well(self, connection: ClientConnection) -> bool:
+        """Serves a connection to its end. Returns whether it held."""
+        since = _now()
         try:
-            await self._serve(connection)
+            async with asyncio.TaskGroup() as helpers:
+                await self._serve(connection, helpers)
         finally:
             await connection.close()
-        return asyncio.get_running_loop().time() - since > HELD_S
+        return _now() - since > HELD_S
 
-    def _dial(self) -> connect:
-        return connect(
-            self._url,
-            compression=None,
-            open_timeout=OPEN_S,
-            ping_interval=PING_S,
-            ping_timeout=PING_S,
-            close_timeout=CLOSE_S,
-            max_size=MAX_FRAME_BYTES,
-            max_queue=16,
-        )
-
-    async def _serve(self, connection: ClientConnection) -> None:
+    async def _serve(self, connection: ClientConnection, helpers: asyncio.TaskGroup) -> None:
         headers = connection.response.headers if connection.response else {}
         outbox: _Outbox = asyncio.Queue(MAX_WAITING)
         self._connection, self._outbox = connection, outbox
-        writer = asyncio.create_task(self._write(connection, outbox))
+        works = self._write(connection, outbox), self._keep_asking(connection)
+        tasks = [helpers.create_task(work) for work in works]
         self._once(logging.INFO, "line up: the signaling server is reached", "line-up")
         self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
         try:
@@ -185,7 +200,8 @@ class Line:
         except ConnectionClosed:
             pass
         finally:
-            writer.cancel()
+            for task in tasks:
+                task.cancel()
             self._connection = self._outbox = None
             self._emit(LineDown())
         self._warn_once(_farewell(connection.close_code), "line-down")
@@ -210,13 +226,13 @@ class Line:
         """A full room or a refusal is as good as an empty queue: somebody else was given it."""
         room, user = self._registration.room, f"guest {secrets.token_hex(4)}"
         try:
-            async with asyncio.timeout(SWEEP_S), self._dial() as guest:
+            async with asyncio.timeout(SWEEP_S), await self._server.connect() as guest:
                 await guest.send(encode(Join(room, user)))
                 await (await guest.ping())
                 await _until_silent(guest)
                 await guest.send(encode(Leave(room, user)))
-        except (OSError, WebSocketException, TimeoutError) as error:
-            log.debug("the server's queue may not be empty: %s", _cause(error))
+        except FAILURES as error:
+            log.debug("the server's queue may not be empty: %s", trouble.explain(error))
 
     def _receive(self, frame: str | bytes) -> None:
         try:
@@ -258,11 +274,5 @@ def _farewell(code: int | None) -> str:
     return f"line down: the signaling server is lost ({code})"
 
 
-def _cause(error: Exception) -> str:
-    """What went wrong, without the addresses in an error of the network's: they may change."""
-    text = str(error)
-    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno:
-        text = os.strerror(error.errno) if error.errno > 0 else error.strerror or ""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        text += "; trust a certificate of your own by the variable SSL_CERT_FILE"
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+def _now() -> float:
+    return asyncio.get_running_loop().time()

@@ -117,7 +117,7 @@ class SignalingServer:
         for listener in await asyncio.to_thread(listen, self._host, self._port):
             self._port = listener.getsockname()[1]
             self._servers.append(await self._serve(listener))
-        self._spawn(self._keep_house())
+        self.housekeeping = self._spawn(self._keep_house(), "housekeeping")
         scheme = "https" if self._certificate else "http"
         started = "started: serving %s on %s, port %d"
         log.info(started, scheme, self._host, self._port, extra={"EVENT": "started"})
@@ -163,10 +163,11 @@ class SignalingServer:
         tls = self._certificate.context if self._certificate else None
         return Entrance(line, self._lines, tls=tls, behind_proxy=self._behind_proxy)
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def _keep_house(self) -> None:
         while True:
@@ -273,7 +274,7 @@ class SignalingServer:
         """Hears no more of a client, and closes its connection without waiting for it."""
         line.dismissed = True
         self._rooms.lost(line)
-        self._spawn(line.close(code, reason))
+        self._spawn(line.close(code, reason), "farewell")
 
     def _object(self, line: Line, fault: str, detail: str = "") -> None:
         room = self._rooms.room_of(line)

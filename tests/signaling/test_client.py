@@ -17,11 +17,12 @@ from websockets.datastructures import Headers
 from homecall_pi.core import backoff
 from homecall_pi.core.events import AnswerReceived, CandidateReceived, LineDown, LineProven, LineUp
 from homecall_pi.core.messages import Join, Leave, Offer
-from homecall_pi.signaling import client
+from homecall_pi.signaling import client, dial
 from homecall_pi.signaling.client import Line
 
 from ..conftest import PATIENCE_S
 from ..doubles import NAME, ROOM, Events, Signal, in_background
+from ..portal import portal
 
 JOIN = Join(ROOM, NAME)
 LEAVE = Leave(ROOM, NAME)
@@ -36,6 +37,7 @@ def signal() -> Signal:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Comes back at once, so that no test waits."""
     monkeypatch.setattr(backoff, "FIRST_S", 0.0)
+    monkeypatch.setattr(backoff, "LEAST_S", 0.0)
 
 
 @asynccontextmanager
@@ -243,7 +245,7 @@ async def test_a_frame_beyond_all_measure_costs_the_line_which_comes_back(signal
     async with signal.running(), connected(signal) as (_, events):
         visit = await signal.visit()
         await events.next(LineUp)
-        await visit.socket.send("x" * (client.MAX_FRAME_BYTES + 1))
+        await visit.socket.send("x" * (dial.MAX_FRAME_BYTES + 1))
         await events.next(LineDown)
         await events.next(LineUp)
         await signal.visit()
@@ -348,7 +350,7 @@ async def test_something_else_on_the_port_is_survived(
 async def test_a_port_that_accepts_and_says_nothing_is_given_up_and_tried_again(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(client, "OPEN_S", 0.02)
+    monkeypatch.setattr(dial, "OPEN_S", 0.02)
     visits = asyncio.Semaphore(0)
 
     async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -368,11 +370,100 @@ async def test_a_server_that_answers_no_ping_is_dropped(
     signal: Signal, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(client, "PING_S", 0.02)
-    monkeypatch.setattr(client, "CLOSE_S", 0.02)
+    monkeypatch.setattr(client, "CHECK_S", 0.02)
     async with signal.running(), connected(signal) as (_, events):
         await events.next(LineUp)
         (await signal.visit()).socket.transport.pause_reading()
         await events.next(LineDown)
+
+
+async def test_after_a_line_that_fell_silent_another_is_had_at_once(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    """It is this door's network that failed, not the server that all of them would come back to."""
+    monkeypatch.setattr(client, "PING_S", 0.0)
+    monkeypatch.setattr(client, "CHECK_S", 0.05)
+    monkeypatch.setattr(backoff, "LEAST_S", 3600.0)
+    async with signal.running(), connected(signal) as (_, events):
+        for _ in range(3):
+            await events.next(LineUp)
+            (await signal.visit()).socket.transport.pause_reading()
+            await events.next(LineDown)
+
+
+async def test_a_line_that_takes_nothing_more_is_found_to_be_dead(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even the ping gets away."""
+    monkeypatch.setattr(client, "PING_S", 0.2)
+    monkeypatch.setattr(client, "CHECK_S", 0.05)
+    big = Offer(ROOM, NAME, "v=0\r\n" + "x" * 900_000)
+    async with signal.running(), connected(signal) as (line, events):
+        await events.next(LineUp)
+        (await signal.visit()).socket.transport.pause_reading()
+        for _ in range(20):
+            line.send(big)
+        await events.next(LineDown)
+        await events.next(LineUp)
+
+
+async def test_a_change_of_the_network_during_an_attempt_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(backoff, "FIRST_S", 3600.0)
+    monkeypatch.setattr(backoff, "LAST_S", 3600.0)
+    attempts: asyncio.Queue[asyncio.Future[None]] = asyncio.Queue()
+
+    async def connect(_: object) -> None:
+        end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        attempts.put_nowait(end)
+        await end
+
+    monkeypatch.setattr(dial.Dialler, "connect", connect)
+    line = Line("ws://localhost/signal", JOIN, Events())
+    async with in_background(line.run()), asyncio.timeout(PATIENCE_S):
+        for _ in range(3):
+            end = await attempts.get()
+            line.wake()
+            end.set_exception(ConnectionRefusedError())
+        await attempts.get()
+
+
+async def test_a_login_page_is_told_once_and_left_for_the_server_that_is_back(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger=client.__name__)
+    async with portal("redirect") as page:
+        port = page.sockets[0].getsockname()[1]
+        events = Events()
+        running = in_background(Line(f"ws://127.0.0.1:{port}/signal", JOIN, events).run())
+        await running.__aenter__()
+        async with asyncio.timeout(PATIENCE_S):
+            while not caplog.records:
+                await asyncio.sleep(0)
+    async with signal.running(port=port):
+        await events.next(LineUp)
+        await running.__aexit__(None, None, None)
+    told = [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+    assert "is there a login page in this network?" in told[0]
+    assert all("login page" not in text for text in told[1:])
+
+
+@pytest.mark.parametrize("helper", ["_write", "_keep_asking"])
+async def test_a_helper_that_dies_ends_the_line_with_its_error(
+    signal: Signal, helper: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Left alone, the line would stay up and be of no use."""
+
+    async def die(*_: object) -> None:
+        raise RuntimeError("dead")
+
+    monkeypatch.setattr(Line, helper, die)
+    async with signal.running():
+        with pytest.raises(ExceptionGroup) as raised:
+            async with asyncio.timeout(PATIENCE_S):
+                await Line(signal.url, JOIN, Events()).run()
+    assert raised.group_contains(RuntimeError, match="dead")
 
 
 async def test_a_line_that_moves_nothing_is_dropped(
@@ -452,7 +543,7 @@ async def test_backs_off_with_jitter_until_a_line_has_held(
         await events.next(LineUp)
     firsts = [high for _, high in bounds]
     assert firsts == [0.25, 0.5, 1.0, 0.25, 0.5]
-    assert all(low == high / 2 for low, high in bounds)
+    assert all(0 < low < high for low, high in bounds)
 
 
 async def test_a_line_that_comes_and_goes_is_told_once_until_one_has_held(

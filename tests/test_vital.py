@@ -1,0 +1,64 @@
+"""How a task that dies ends the program."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import pytest
+
+from homecall_pi.vital import first_death, last_words
+
+from .conftest import PATIENCE_S
+
+
+async def die() -> None:
+    raise RuntimeError("dead")
+
+
+async def live() -> None:
+    await asyncio.Future()
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(die())
+
+
+async def test_without_a_death_it_waits_to_be_stopped():
+    stop, task = asyncio.Event(), asyncio.create_task(live())
+    waiting = asyncio.create_task(first_death([task], stop))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    stop.set()
+    assert await waiting is None
+    task.cancel()
+
+
+async def test_the_first_that_dies_is_found():
+    tasks = [asyncio.create_task(live()), asyncio.create_task(die())]
+    async with asyncio.timeout(PATIENCE_S):
+        assert await first_death(tasks, asyncio.Event()) is tasks[1]
+    tasks[0].cancel()
+    with pytest.raises(RuntimeError):
+        await tasks[1]
+
+
+@pytest.mark.parametrize("work", [die, in_a_group])
+async def test_the_reason_is_one_line_and_where_it_was_stands_below(
+    work: object, caplog: pytest.LogCaptureFixture
+):
+    task = asyncio.create_task(work(), name="line")  # type: ignore[operator]
+    await asyncio.wait([task])
+    error = last_words(task)
+    assert str(error) == "the line died: RuntimeError('dead'); the program ends"
+    (record,) = caplog.records
+    assert (record.levelno, record.getMessage()) == (logging.CRITICAL, str(error))
+    assert 'raise RuntimeError("dead")' in caplog.text
+
+
+async def test_an_end_without_an_error_is_told_as_well(caplog: pytest.LogCaptureFixture):
+    task = asyncio.create_task(live(), name="line")
+    task.cancel()
+    await asyncio.wait([task])
+    assert str(last_words(task)) == "the line died: None; the program ends"
