@@ -33,8 +33,6 @@ SHORTEST_S = 0.6 * BLOCK_SAMPLES / SAMPLE_RATE
 BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
 STEADY_BLOCKS = 50
 """Blocks (0.5 s) after which a card works: some take a few before they fail."""
-CUSHION_BLOCKS = 3
-"""Blocks of silence ahead of the first sound: a thread that is late by so much is not heard."""
 
 
 class Duplex:
@@ -143,8 +141,6 @@ class Duplex:
         if speaker is not None and self._output is None:
             try:
                 self._output = devices.speaker(speaker.device)
-                for _ in range(CUSHION_BLOCKS):
-                    self._output.write(SILENCE)
             except HardwareError as error:
                 faults["speaker"] = str(error)
         return faults

@@ -27,6 +27,12 @@ STALL_S = 1.0
 """Seconds without a sample after which a card has failed."""
 MAX_BLOCKS_WAITING = 3
 """Blocks that may wait for room in the card."""
+CUSHION_BLOCKS = 3
+"""Blocks in store at the start, and after the card ran dry: a thread that is late by so much, or
+blocks that come in bursts, are not heard."""
+ALMOST_DRY = 120
+"""Frames (2.5 ms) in store, below which nothing can come in time."""
+SILENCE = bytes(2 * BLOCK_SAMPLES)
 LATENCY_MSEC = "40"
 """Asked of PulseAudio, whose plug-in for ALSA would buffer 80 ms. With 20 it often runs dry."""
 
@@ -159,13 +165,16 @@ class Output:
     """An open loudspeaker.
 
     A block for which the card has no room waits. Were it dropped, a thread that was late, and then
-    has several blocks at once, would leave the card with less in store than before. So each time
-    that the card runs dry, more is in store from then on. Its own buffer may be shorter than the
-    time from one burst of the microphone's blocks to the next: `flush` it meanwhile.
+    has several blocks at once, would leave the card with less in store than before. The card's own
+    buffer may be shorter than the time between two bursts of blocks: `flush` it meanwhile.
+
+    When it runs dry, silence goes ahead of the next block, so that there is something in store
+    again. Else it would be dry after each.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        self._size = 0
         self._waiting: deque[bytes] = deque(maxlen=MAX_BLOCKS_WAITING)
         self._patience = time.monotonic() + START_S
 
@@ -200,6 +209,9 @@ class Output:
             self._patience = max(self._patience, now + STALL_S)
         elif now > self._patience:
             raise HardwareError("does not work")
+        self._size = max(self._size, room)
+        if room > self._size - ALMOST_DRY:
+            self._waiting.extendleft([SILENCE] * (CUSHION_BLOCKS - len(self._waiting)))
         try:
             while self._waiting and room >= BLOCK_SAMPLES:
                 # Told of an underflow by an exception, PyAudio would close the stream.

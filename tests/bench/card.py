@@ -1,7 +1,7 @@
 """The virtual card by itself: `python -m tests.bench.card SECONDS`, for `scripts/bench ear`.
 
-Plays a chirp each second by PyAudio, as much ahead as the door is, and listens. Prints when it
-handed the chirps over, and what it heard: the time of each block, and its samples in hexadecimal.
+Plays a chirp each second by PyAudio and listens. Prints when it handed the chirps over, and what it
+heard: the time of each block, and its samples in hexadecimal.
 """
 
 from __future__ import annotations
@@ -12,10 +12,8 @@ import time
 
 import numpy as np
 
-from homecall_pi.core.playout import SILENCE
 from homecall_pi.core.ports import BLOCK_SAMPLES
 from homecall_pi.hardware import portaudio
-from homecall_pi.hardware.duplex import CUSHION_BLOCKS
 from tests.bench.listening import CHIRPS, to_bytes
 
 
@@ -25,15 +23,13 @@ def main(seconds: float) -> None:
     microphone, speaker = devices.microphone(""), devices.speaker("")
     sound = to_bytes(np.pad(CHIRPS["family"], (0, 48_000 - len(CHIRPS["family"]))))
     size = 2 * BLOCK_SAMPLES
-    for _ in range(CUSHION_BLOCKS):
-        speaker.write(SILENCE)
     played, heard = [], []
     for count in range(int(100 * seconds)):
         block = sound[count % 100 * size :][:size]
         speaker.write(block)
         if count % 100 == 0:
             played.append(time.time())
-        came = microphone.read().hex()
+        came = microphone.read(speaker.flush).hex()
         heard.append((time.time(), came))
     devices.close()
     json.dump({"played": played, "heard": heard}, sys.stdout)

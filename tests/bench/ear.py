@@ -46,11 +46,13 @@ AFTER_S = 30.0
 TABLE = "homecall_bench"
 DIRECTIONS = (("page -> door", "mouth", "loudspeaker"), ("door -> page", "visitor", "ear"))
 FAKE_PYAUDIO = """
+import itertools
+
 from homecall_pi.hardware import clip
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
 
 card = Card("fake")
-card.said.extend(clip.blocks(clip.MEDIA / "speech.ogg", rounds=8))
+card.said.extend(itertools.islice(clip.blocks(clip.MEDIA / "speech.ogg"), 20_000))
 machine = Machine(card)
 PyAudio, paInt16 = machine.PyAudio, machine.paInt16
 """
