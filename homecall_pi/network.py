@@ -85,7 +85,7 @@ async def _is_told(netlink: socket.socket, patience_s: float | None) -> bool:
 async def _watch_clocks(tell: Callable[[], None]) -> None:
     clocks = Clocks()
     while True:
-        jump = clocks.look(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())
+        jump = clocks.look(time.clock_gettime(time.CLOCK_BOOTTIME), time.time())  # noqa: TID251
         if jump:
             log.info("%s", jump, extra={"EVENT": "clock"})
             tell()

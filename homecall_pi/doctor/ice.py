@@ -168,7 +168,7 @@ async def allocation(address: Address, server: IceServer) -> Finding:
     Raises:
         OSError: it is not reached; TimeoutError, which is one, if it does not answer.
     """
-    username, credential = server.login(time.time())
+    username, credential = server.login(time.time())  # noqa: TID251 - as the server counts
     try:
         async with asyncio.timeout(TURN_S):
             transport, closed = await turn.create_turn_endpoint(

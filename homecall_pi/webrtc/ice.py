@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..config import IceConfig
+from . import steady
 from .routes import Address, Route, Turn, routes, tls_context
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Servers:
     are tried anew.
     """
 
-    def __init__(self, config: IceConfig, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, config: IceConfig, clock: Callable[[], float] = steady.uptime) -> None:
         self._policy = config.policy
         self._routes = sorted(routes(config), key=lambda route: _TRANSPORTS.index(route.transport))
         encrypted = any(route.transport == "tls" for route in self._routes)

@@ -22,6 +22,7 @@ from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.progress import Progress
 from ..core.state import Reason
+from . import steady
 from .ice import DEADLINE_S, HURRY_S, Servers
 from .peer import Peer
 from .voice import SILENT_DBFS
@@ -48,6 +49,7 @@ class Peers:
     """Opens and closes the connections. All methods but `run` and `stop` return at once."""
 
     def __init__(self, door: Door, servers: Servers, emit: Callable[[Event], None]) -> None:
+        steady.take_over()
         self._door = door
         self._servers = servers
         self._emit = emit
@@ -207,7 +209,7 @@ class Peers:
             await peer.close()
             raise
         peer.gathered_on = addresses
-        peer.gathered_at = asyncio.get_running_loop().time()
+        peer.gathered_at = steady.uptime()
         if not peer.choice.is_met_by(peer.offer):
             self._servers.doubt()
         return peer
@@ -222,7 +224,7 @@ class Peers:
         return lacking or spare.choice != self._servers.choice()
 
     def _age_s(self, peer: Peer) -> float:
-        return asyncio.get_running_loop().time() - peer.gathered_at
+        return steady.uptime() - peer.gathered_at
 
     def _is_stale(self, peer: Peer) -> bool:
         return self._age_s(peer) > MAX_AGE_S or peer.gathered_on != _addresses()

@@ -28,7 +28,7 @@ from aiortc.rtp import (
 )
 
 from ..core.ports import AccessUnit
-from . import h264, hooks
+from . import h264, hooks, steady
 from .rtp import Allowance, RtpStream
 from .steering import Steering
 
@@ -88,12 +88,12 @@ class VideoSender:
         hooks.send(self._sender, packets)
 
     def _send_picture(self, stream: RtpStream, unit: AccessUnit) -> None:
-        now = time.time()
+        now = steady.now()
         if unit.key_frame and self._beginning_anew:
             self._beginning_anew = False
             stream.forget()
         packets = stream.packets(h264.payloads(unit.data, stream.room), unit.pts, now)
-        if abs(now - self._reported_at) >= REPORT_S:  # the time of day may be set back
+        if now - self._reported_at >= REPORT_S:
             self._reported_at = now
             packets.append(stream.report())
         self._send(*packets)
@@ -117,7 +117,7 @@ class VideoSender:
         Where that is too much, a new beginning is cheaper: a key frame, before which nothing needs
         repair.
         """
-        now, now_s, bps = time.time(), time.monotonic(), self._steering.target_bps
+        now, now_s, bps = steady.now(), time.monotonic(), self._steering.target_bps
         for repair in (stream.repair(sequence, now) for sequence in lost):
             if repair is None or self._beginning_anew:
                 continue
