@@ -16,13 +16,15 @@ from typing import Literal
 
 import msgspec
 
-from .errors import HomeCallError, OperatorError
+from .errors import HomeCallError, OperatorError, may_pass
 
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 4096
 PATIENCE_S = 5.0
 """Seconds that either side waits for the other."""
+RETRY_S = 2.0
+"""Seconds until a socket that could not be made is tried again."""
 SERVICE_PATH = Path("/run/homecall-pi/control.sock")
 
 Command = Literal["ring", "hangup", "release", "status"]
@@ -77,26 +79,38 @@ class ControlServer:
         self._path = path
         self._answer = answer
         self._server: asyncio.Server | None = None
+        self._retrying: asyncio.Task[None] | None = None
         self._requests: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Listens.
+        """Listens; or goes on trying where the fault may pass, for a door rings without commands.
 
         Raises:
             OperatorError: another daemon listens there, or the place cannot be written to.
         """
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._remove_stale()
-            self._server = await asyncio.start_unix_server(
-                self._take, str(self._path), limit=MAX_LINE_BYTES
-            )
-            self._path.chmod(0o660)
+            await self._listen()
         except OSError as error:
-            raise OperatorError(
-                f"the control socket {self._path} cannot be made: {error.strerror or error}; "
-                "give another place with --control PATH"
-            ) from None
+            fault = f"the control socket {self._path} cannot be made: {error.strerror or error}"
+            if not may_pass(error):
+                raise OperatorError(f"{fault}; give another place with --control PATH") from None
+            log.warning("%s; without it no command reaches the door; trying again", fault)
+            self._retrying = asyncio.create_task(self._retry())
+
+    async def _retry(self) -> None:
+        while self._server is None:
+            await asyncio.sleep(RETRY_S)
+            with contextlib.suppress(OSError, OperatorError):
+                await self._listen()
+        log.info("the control socket works")
+
+    async def _listen(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_stale()
+        self._server = await asyncio.start_unix_server(
+            self._take, str(self._path), limit=MAX_LINE_BYTES
+        )
+        self._path.chmod(0o660)
 
     def _remove_stale(self) -> None:
         if self._path.exists() and not self._path.is_socket():
@@ -115,6 +129,8 @@ class ControlServer:
 
     async def stop(self) -> None:
         """Listens no more; requests under way come to nothing."""
+        if self._retrying is not None:
+            self._retrying.cancel()
         if self._server is None:
             return
         self._server.close()

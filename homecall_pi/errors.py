@@ -7,6 +7,20 @@ program's own business: it is logged once and retried.
 
 from __future__ import annotations
 
+import errno
+
+_PASSING = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EIO,
+    errno.ENOMEM,
+    errno.ENOBUFS,
+    errno.EAGAIN,
+    errno.EMFILE,
+    errno.ENFILE,
+}
+
 
 class HomeCallError(Exception):
     """Base of all errors that the program raises on purpose."""
@@ -22,3 +36,8 @@ class OperatorError(HomeCallError):
 
 class HardwareError(HomeCallError):
     """A part of the door (camera, microphone, …) does not work. It costs its function only."""
+
+
+def may_pass(error: OSError) -> bool:
+    """Whether it may pass by itself: a disk that is full or read-only, memory or files used up."""
+    return error.errno in _PASSING

@@ -19,7 +19,7 @@ PATIENCE_S = 5.0
 GRACE_S = 0.5
 """Seconds that tasks may take to end. None takes so long, but one that never ends."""
 
-AT_ENDS = ("start", "_remove_stale", "stop")
+AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 """Functions of the control socket that run once, when there is nothing to hold up."""
 
 

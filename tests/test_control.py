@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -173,6 +175,50 @@ async def test_a_file_that_is_no_socket_is_not_deleted(tmp_path: Path, daemon: D
 async def test_a_place_that_cannot_be_used_is_told_with_a_cure(place: str, daemon: Daemon):
     with pytest.raises(OperatorError, match=r"cannot be made: .*--control PATH"):
         await ControlServer(Path(place), daemon.answer).start()
+
+
+async def test_a_place_that_is_full_for_a_while_costs_the_commands_for_that_while(
+    path: Path, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(control, "RETRY_S", 0.01)
+    full, tried = asyncio.Event(), asyncio.Event()
+    full.set()
+    real = asyncio.start_unix_server
+
+    async def start_unix_server(*arguments: Any, **options: Any) -> asyncio.Server:
+        if full.is_set():
+            tried.set()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return await real(*arguments, **options)
+
+    monkeypatch.setattr(asyncio, "start_unix_server", start_unix_server)
+    async with listening(path, daemon):
+        for _ in range(3):
+            tried.clear()
+            async with asyncio.timeout(PATIENCE_S):
+                await tried.wait()
+        full.clear()
+        async with asyncio.timeout(PATIENCE_S):
+            while not path.exists():
+                await asyncio.sleep(0.001)
+        assert await asked(path, "ring") == STATUS
+    lost, back = [record.message for record in caplog.records]
+    assert "cannot be made: No space left on device; without it no command reaches the door" in lost
+    assert back == "the control socket works"
+
+
+async def test_a_place_that_stays_full_does_not_keep_the_daemon_from_ending(
+    path: Path, daemon: Daemon
+):
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Path, "mkdir", full)
+        async with listening(path, daemon):
+            pass
 
 
 async def test_stop_without_start_is_harmless(path: Path, daemon: Daemon):

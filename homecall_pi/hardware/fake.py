@@ -18,7 +18,7 @@ import av
 
 from ..core.playout import Playout
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, VIDEO_CLOCK_HZ
-from ..errors import OperatorError
+from ..errors import OperatorError, may_pass
 from . import clip, clock
 from .camera import WatchedCamera
 from .encoder import SoftwareEncoder
@@ -215,7 +215,15 @@ class FakeSpeaker:
 
     def _record(self, stopping: threading.Event) -> None:
         # The thread of the call before may still be writing the end of its recording.
-        with self._recording, wave.open(str(self._path), "wb") as recording:
+        with self._recording:
+            try:
+                self._write(stopping)
+            except OSError as error:
+                log.warning("%s cannot be written: %s; playing on", self._path, error.strerror)
+        self._play(stopping)
+
+    def _write(self, stopping: threading.Event) -> None:
+        with wave.open(str(self._path), "wb") as recording:
             recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
             for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
                 recording.writeframes(self._playout.next())
@@ -230,7 +238,7 @@ def _clip(path: Path | None, shipped: str, kind: str) -> Path:
 
 
 def _check_writable(path: Path) -> None:
-    """Makes sure that a recording can be written to `path`.
+    """Makes sure that a recording can be written to `path`, now or later.
 
     Raises:
         OperatorError: it cannot; the message says what to do.
@@ -238,6 +246,8 @@ def _check_writable(path: Path) -> None:
     try:
         path.open("ab").close()
     except OSError as error:
+        if may_pass(error):
+            return
         raise OperatorError(
             f"{path} cannot be written: {error.strerror}; give a file in a folder of your own"
         ) from None

@@ -28,6 +28,7 @@ from .gpio_parts import (
     Part,
     Pins,
     ProgramDied,
+    ProgramWaits,
     Pulsed,
     PushButton,
     Said,
@@ -37,8 +38,8 @@ from .mailbox import Mailbox
 
 log = logging.getLogger(__name__)
 
-RETRY_S = 10.0
-"""Seconds after which a part that could not be had is tried again."""
+RETRY_S = 2.0
+"""Seconds after which a part that could not be had is tried again, or is well if it was had."""
 RESTART_S = 0.5
 """The same for a program that died: sooner, since a pin that nobody holds may still be driven."""
 
@@ -200,12 +201,17 @@ class _Slot:
             log.debug("closing the %s: %r", self._part.name, error)
 
     def _fail(self, error: Exception, now: float) -> None:
-        """Tells the trouble, if it is not told yet, and lets go of the part for a while."""
+        """Tells the trouble, if it is not told yet, and lets go of the part for a while.
+
+        What has a program that tries again by itself is left to it.
+        """
         trouble = explain(self._part, error)
         if trouble != self._trouble:
             log.warning("the %s does not work: %s", self._part.name, trouble)
         self._trouble = trouble
         self._well_at = math.inf
+        if isinstance(error, ProgramWaits):
+            return
         self._retry_at = now + (RESTART_S if isinstance(error, ProgramDied) else RETRY_S)
         self.close()
 

@@ -45,6 +45,10 @@ class ProgramDied(HardwareError):
     """A program that held a pin ended without being told to."""
 
 
+class ProgramWaits(HardwareError):
+    """A program cannot have its pin, and goes on trying."""
+
+
 class Part(Protocol):
     """One part of the panel."""
 
@@ -185,6 +189,9 @@ class Light:
         self._device = None
 
 
+_NO_START = "the program for its pin does not start; its error is above"
+
+
 class Pulsed:
     """A door release or a chime: on for a pulse, which a program of its own takes care of."""
 
@@ -199,6 +206,7 @@ class Pulsed:
         self._put = put
         self._relay: Relay | None = None
         self._key = object()
+        self._failure = ""
 
     def open(self, now: float) -> None:
         """Starts the program. Whether it has the pin is known when it speaks."""
@@ -216,7 +224,7 @@ class Pulsed:
         An earlier program's words do not count, nor those of another part's.
 
         Raises:
-            HardwareError: it cannot have the pin, or it has ended.
+            HardwareError: it cannot have the pin yet, or it has ended.
         """
         if said.key is not self._key:
             return False
@@ -228,11 +236,12 @@ class Pulsed:
                 self.door = "open"
                 log.info("the %s is on", self.name)
             case "failed":
-                raise HardwareError(rest)
+                self._failure = rest
+                raise ProgramWaits(rest)
             case _ if self.door != "none":
                 raise ProgramDied("the program that held its pin died")
             case _:
-                raise HardwareError("the program for its pin does not start; its error is above")
+                raise HardwareError(self._failure or _NO_START)
         return True
 
     def tick(self, now: float) -> float:
@@ -243,6 +252,7 @@ class Pulsed:
         """Ends the program."""
         self.door = "none"
         self._key = object()
+        self._failure = ""
         if self._relay is not None:
             self._relay.close()
         self._relay = None

@@ -8,7 +8,7 @@ between them closes and the pulse ends at once.
     python -m homecall_pi.hardware.pulse PIN high|low SECONDS
 
 A line on standard input is one pulse; lines that come during a pulse are dropped. On standard
-output it says `ready`, `on`, `off`, or `failed` and why.
+output it says `ready`, `on`, `off`, or `failed` and why; then it tries again.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from typing import IO, Any, NoReturn, Protocol
 from ..errors import HardwareError
 from . import pins
 
+RETRY_S = 2.0
+"""Seconds until a pin that could not be had is tried again. A new process for each try would keep a
+small Pi busy."""
 ENDINGS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGABRT)
 """Signals by which a service manager or a terminal ends us, SIGABRT being the watchdog's."""
 
@@ -89,16 +92,25 @@ def main(pin: str, active: str, pulse_s: str, out: IO[str] = sys.stdout) -> None
         out.write(text + "\n")
         out.flush()
 
-    try:
-        output = claim(int(pin), active_high=active == "high")
-    except HardwareError as error:
-        say(f"failed {error}")
-        return
-    try:
-        with contextlib.suppress(BrokenPipeError):  # the daemon is dead
-            serve(output, float(pulse_s), sys.stdin.fileno(), say)
-    finally:
-        output.close()
+    commands = sys.stdin.fileno()
+    with contextlib.suppress(BrokenPipeError):  # the daemon is dead
+        output = _wait_for(int(pin), active == "high", commands, say)
+        if output is not None:
+            try:
+                serve(output, float(pulse_s), commands, say)
+            finally:
+                output.close()
+
+
+def _wait_for(pin: int, active_high: bool, commands: int, say: Callable[[str], None]) -> Any:
+    """Claims the pin as soon as it can be had; None if the pipe closes before."""
+    while True:
+        try:
+            return claim(pin, active_high=active_high)
+        except HardwareError as error:
+            say(f"failed {error}")
+        if not _read(commands, RETRY_S):
+            return None
 
 
 def _end(number: int, _: object) -> NoReturn:

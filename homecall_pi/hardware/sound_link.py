@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -72,6 +73,9 @@ class Link:
     """The program from start to end.
 
     `take` gets what it says; `lost` gets the reason when it has died, or hangs. Close it then.
+
+    Raises:
+        OSError, RuntimeError: there is no memory, file or thread to be had for it.
     """
 
     def __init__(
@@ -91,27 +95,36 @@ class Link:
         self._silent_looks = 0
         self._sent = self._done = 0
         self._process: Process | None = None
+        self._fault = "failed"
         self._line, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._line.setblocking(False)
         asyncio.get_running_loop().add_reader(self._line, self._read)
-        run = threading.Thread(target=self._run, args=(spawn, other), name="sound", daemon=True)
-        run.start()
+        work = partial(self._run, spawn, other)
+        try:
+            threading.Thread(target=work, name="sound", daemon=True).start()
+        except RuntimeError:
+            other.close()
+            self.close()
+            raise
 
     def _run(self, spawn: Spawn, other: socket.socket) -> None:
         """A thread, for start and end take a moment. What the program is told meanwhile, waits."""
         with other:
-            self._process = spawn(self._halves, other)
+            try:
+                self._process = spawn(self._halves, other)
+            except OSError as error:
+                self._fault = f"cannot be started ({error.strerror})"
+                return
         self._process.wait()
 
     def tell(self, message: Hear | Speak | Sound, samples: bytes = b"") -> None:
         """Gives it something to do."""
         self._expect_words()
-        files = [_file(samples)] if isinstance(message, Sound) else []
-        # What a program that hangs, or has just ended, does not take, its successor is told.
-        with contextlib.suppress(OSError):
+        # What a program that hangs, or has just ended, does not take, its successor is told; a
+        # sound for which there is no memory is not heard.
+        with contextlib.suppress(OSError), contextlib.ExitStack() as stack:
+            files = [_file(samples, stack)] if isinstance(message, Sound) else []
             socket.send_fds(self._line, [encode(message)], files)
-        for file in files:
-            os.close(file)
 
     def play(self, block: bytes) -> None:
         """Queues one block of the voice. It waits for ever if the program does not take it."""
@@ -141,7 +154,7 @@ class Link:
         except OSError:
             packet = b""
         if not packet:
-            self._lost("failed")
+            self._lost(self._fault)
             return
         message = decode_from_program(packet)
         self._silent_looks = 0
@@ -171,9 +184,10 @@ class Link:
             self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
 
 
-def _file(samples: bytes) -> int:
-    """A file in memory alone."""
+def _file(samples: bytes, stack: contextlib.ExitStack) -> int:
+    """A file in memory alone, until the stack ends."""
     file = os.memfd_create("sound")
+    stack.callback(os.close, file)
     if samples:
         os.truncate(file, len(samples))
         with mmap.mmap(file, len(samples)) as memory:

@@ -57,6 +57,7 @@ class SoundCard:
         self._halves = halves
         self._spawn = spawn
         self._link: Link | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self._sink: Callable[[bytes], None] | None = None
         self._speaking = False
         self._repeated = b""
@@ -90,11 +91,16 @@ class SoundCard:
 
     def _tell(self, message: Hear | Speak | Sound, samples: bytes = b"") -> None:
         link = self._link or self._start()
-        link.tell(message, samples)
+        if link is not None:
+            link.tell(message, samples)
 
-    def _start(self) -> Link:
-        """Starts the program, and tells it what is wanted."""
-        link = self._link = Link(self._spawn, self._halves, self._take, self._lost)
+    def _start(self) -> Link | None:
+        """Starts the program, and tells it what is wanted; None if that cannot be just now."""
+        try:
+            link = self._link = Link(self._spawn, self._halves, self._take, self._lost)
+        except (OSError, RuntimeError) as error:
+            self._lost(f"cannot be started ({error})")
+            return None
         if self._sink is not None:
             link.tell(Hear(True))
         if self._speaking:
@@ -116,9 +122,11 @@ class SoundCard:
             self._link.close()
         self._link = None
         self._judge(dict.fromkeys(self._halves.used, fault))
-        asyncio.get_running_loop().call_later(RETRY_S, self._restart)
+        if self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._restart)
 
     def _restart(self) -> None:
+        self._retry = None
         if self._link is None and (self._sink or self._speaking or self._repeated):
             self._start()
 

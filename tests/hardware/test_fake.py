@@ -299,6 +299,20 @@ async def test_a_recording_too_short_to_play_costs_the_sound_alone(
     microphone.stop()
 
 
+async def test_a_disk_that_is_full_costs_the_recording_alone(caplog: pytest.LogCaptureFixture):
+    speaker = FakeSpeaker(Path("/dev/full"))
+    speaker.start()
+    async with asyncio.timeout(PATIENCE_S):
+        while "/dev/full cannot be written: No space left on device" not in caplog.text:
+            speaker.play(b"\x01" * 2 * BLOCK_SAMPLES)
+            await asyncio.sleep(0.001)
+        while speaker.waiting:
+            await asyncio.sleep(0.005)
+    speaker.stop()
+    await all_ended()
+    assert len(caplog.records) == 1
+
+
 async def test_the_doors_own_sounds_play_without_a_call_and_end_their_thread():
     speaker = FakeSpeaker(None)
     speaker.sound(b"\x01" * 6 * BLOCK_SAMPLES)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -333,6 +334,25 @@ async def test_a_program_that_cannot_have_its_pin_is_told_once_and_tried_again(
     panel._wiring.release._command[2] = "echo ready; cat"
     await until(lambda: panel.door == "closed")
     assert caplog.text.count("does not work") == 1
+
+
+async def test_a_program_that_waits_for_its_pin_is_left_to_it(
+    start: Callable[..., Any],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(gpio, "RETRY_S", 0.01)
+    starts = tmp_path / "starts"
+    program = f"echo one >> {starts}; echo failed busy; echo failed busy; echo ready; cat"
+    monkeypatch.setattr(relay, "command", lambda *_: ["sh", "-c", program])
+    panel = await start(relay_pin=RELAY)
+    await until(lambda: panel.door == "closed")
+    await until(lambda: "works again" in caplog.text)
+    assert starts.read_text() == "one\n"
+    told = [record.message for record in caplog.records]
+    assert told == ["the door release does not work: busy", "the door release works again"]
 
 
 async def test_the_real_program_holds_the_pin(start: Callable[..., Any]):

@@ -162,6 +162,30 @@ def test_the_program_ends_its_pulse_when_it_must_end(mock_pins: None, ending: st
         assert process.wait(PATIENCE_S) == (0 if ending == "close" else 128 + signal.SIGTERM)
 
 
+class Pins:
+    """Refuses the pin twice, and then gives it."""
+
+    def __init__(self) -> None:
+        self.refusals = ["busy", "still busy"]
+
+    def claim(self, pin: int, *, active_high: bool) -> tuple[int, bool]:
+        if self.refusals:
+            raise HardwareError(self.refusals.pop(0))
+        return pin, active_high
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_pin_that_is_taken_is_waited_for_as_long_as_the_daemon_lives(
+    gone: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(pulse, "claim", Pins().claim)
+    monkeypatch.setattr(pulse, "_read", lambda _, __: not gone)
+    said: list[str] = []
+    output = pulse._wait_for(23, True, -1, said.append)
+    assert output == (None if gone else (23, True))
+    assert said == (["failed busy"] if gone else ["failed busy", "failed still busy"])
+
+
 def test_the_program_says_what_keeps_it_from_its_pin():
     environment = {**os.environ, "GPIOZERO_PIN_FACTORY": "nonsense"}
     done = subprocess.run(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import os
 import signal
@@ -11,6 +12,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -483,6 +485,77 @@ def supply(speaker: CardSpeaker) -> None:
             return
         speaker.play(SILENCE)
     raise AssertionError("enough never waits")
+
+
+class Poverty:
+    """A machine on which there is nothing to be had for a while."""
+
+    def __init__(self, fault: Exception) -> None:
+        self.fault: Exception | None = fault
+        self.refused = 0
+
+    def take(self) -> None:
+        if self.fault is not None:
+            self.refused += 1
+            raise self.fault
+
+
+@pytest.mark.parametrize("what", ["process", "thread", "line"])
+async def test_where_nothing_is_to_be_had_for_the_program_it_starts_later(
+    what: str, machine: Machine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    caplog.set_level(logging.INFO)
+    fault = {
+        "process": OSError(errno.ENOMEM, "Cannot allocate memory"),
+        "thread": RuntimeError("can't start new thread"),
+        "line": OSError(errno.EMFILE, "Too many open files"),
+    }[what]
+    poverty = Poverty(fault)
+
+    def spawn(halves: Halves, line: socket.socket) -> Thread:
+        if what == "process":
+            poverty.take()
+        return Thread(halves, line, lambda: machine)
+
+    def poor(real: Callable[..., Any]) -> Callable[..., Any]:
+        def take(*arguments: Any, **options: Any) -> Any:
+            if options.get("name", "sound") == "sound":
+                poverty.take()
+            return real(*arguments, **options)
+
+        return take
+
+    if what == "thread":
+        monkeypatch.setattr(sound_link.threading, "Thread", poor(threading.Thread))
+    if what == "line":
+        monkeypatch.setattr(sound_link.socket, "socketpair", poor(socket.socketpair))
+    card, heard = SoundCard(BOTH, spawn=spawn), []
+    card.speaker.sound(b"")
+    card.speaker.start()
+    card.microphone.start(heard.append)
+    await until(lambda: poverty.refused > 5)
+    poverty.fault = None
+    await until(lambda: heard)
+    await until(lambda: len(caplog.messages) > 1)
+    lost, back = caplog.messages
+    assert lost.startswith("the microphone cannot be started (")
+    assert back == "the microphone and the speaker work again"
+    await off(card)
+    card._link.close()
+
+
+async def test_a_sound_for_which_there_is_no_memory_is_not_heard_and_nothing_else_fails(
+    make: MakeCard, usb: Card, monkeypatch: pytest.MonkeyPatch
+):
+    card = make()
+    with monkeypatch.context() as poor:
+        poverty = Poverty(OSError(errno.EMFILE, "Too many open files"))
+        poor.setattr(os, "memfd_create", lambda _: poverty.take())
+        card.speaker.sound(block(7))
+    card.speaker.sound(block(8))
+    await until(lambda: block(8) in usb.played)
+    assert block(7) not in usb.played
+    await off(card)
 
 
 @pytest.mark.parametrize(
