@@ -49,10 +49,7 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
 
 @cli.command()
 @_config_file
-@config_flags(only="serve")
-@click.option("--ice-servers", "ice__servers", metavar="JSON", help="STUN and TURN, for the page")
-@click.option("--log-level", "log__level", metavar="WORD", help="least level that is shown")
-@click.option("--log-format", "log__format", metavar="WORD", help="auto, console or journal")
+@config_flags("serve", "ice", "log", plain="serve")
 def serve(config_path: Path | None, **flags: Any) -> None:
     """Run the signaling server and the family page."""
     config = _load(config_path, False, flags)
@@ -139,8 +136,7 @@ def doctor(
 
 @cli.command()
 @_config_file
-@click.option("--server", metavar="TEXT", help="the signaling server: wss://HOST[:PORT]/signal")
-@click.option("--room", metavar="TEXT", help="the room's UUID")
+@config_flags("server", "room")
 def link(config_path: Path | None, **flags: Any) -> None:
     """Print the family's link and its QR code. Whoever has the link can answer the door."""
     import segno

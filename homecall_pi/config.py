@@ -1,7 +1,8 @@
 """The configuration: one TOML file, every key of it also a flag of `homecall-pi run`.
 
-The structs below are the whole truth: the file's keys, the flags, their meaning in `--help`, and
-the checks all come from them.
+The structs below are the whole truth: the file's keys, the flags, their meaning in `--help`, in
+config/config.toml and in docs/configuration.md, and the checks all come from them. After a change
+here, `scripts/reference` writes these two anew.
 """
 
 from __future__ import annotations
@@ -39,53 +40,66 @@ class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
 
 class CallConfig(_Section, frozen=True):
-    """Deadlines of a call."""
+    """How long a call may take."""
 
     ring_s: Annotated[
-        float, Meta(gt=0, le=600, description="seconds that a ring waits for an answer")
+        float, Meta(gt=0, le=600, description="a ring waits this long for an answer")
     ] = 45.0
     connect_s: Annotated[
-        float, Meta(gt=0, le=120, description="seconds that connecting to a page may take")
+        float, Meta(gt=0, le=120, description="connecting to a page may take this long")
     ] = 15.0
     talk_s: Annotated[
-        float, Meta(gt=0, le=86400, description="seconds after which a call ends by itself")
+        float, Meta(gt=0, le=86400, description="a call ends by itself after this")
     ] = 600.0
 
 
-_Pin: TypeAlias = Annotated[int, Meta(ge=-1, le=27, description="GPIO number; -1: not wired")]
-_Active: TypeAlias = Annotated[Literal["high", "low"], Meta(description="level that means on")]
+_Pin: TypeAlias = Annotated[int, Meta(ge=-1, le=27)]
+_Level: TypeAlias = Literal["high", "low"]
 
 
 class PanelConfig(_Section, frozen=True):
-    """The button, the light, the door release and the chime, on the pins of a Raspberry Pi."""
+    """The button, the light, the door release and the chime on a Raspberry Pi (docs/hardware.md).
+
+    Pins are given by their GPIO number, not by their place on the header.
+    """
 
     source: Annotated[
-        Literal["none", "gpio"], Meta(description="gpio: the pins, by gpiozero and lgpio")
+        Literal["none", "gpio"],
+        Meta(description="gpio: the pins of a Raspberry Pi; none: a door without all this"),
     ] = "none"
-    button_pin: _Pin = 17
+    button_pin: Annotated[_Pin, Meta(description="the button's GPIO; -1: not wired")] = 17
     button_pull: Annotated[
-        Literal["up", "down"], Meta(description="up: the button connects to ground; down: to 3.3 V")
+        Literal["up", "down"],
+        Meta(description="up: the button connects its pin to ground; down: to 3.3 V"),
     ] = "up"
     debounce_s: Annotated[
-        float, Meta(ge=0, le=0.5, description="seconds that the contact must be steady")
+        float, Meta(ge=0, le=0.5, description="the button's contact must be steady for so long")
     ] = 0.02
     gap_s: Annotated[
-        float, Meta(ge=0, le=60, description="seconds from one press to the next that counts")
+        float, Meta(ge=0, le=60, description="a press this soon after another is none")
     ] = 1.0
     stuck_s: Annotated[
-        float, Meta(ge=1, le=3600, description="seconds after which a pressed button is stuck")
+        float,
+        Meta(ge=1, le=3600, description="a button that is down for so long is reported as stuck"),
     ] = 30.0
-    led_pin: _Pin = 27
-    relay_pin: _Pin = -1
-    relay_active: _Active = "high"
+    led_pin: Annotated[_Pin, Meta(description="the light's GPIO; -1: not wired")] = 27
+    relay_pin: Annotated[
+        _Pin, Meta(description="the door release's GPIO, 23 in the diagram; -1: not wired")
+    ] = -1
+    relay_active: Annotated[_Level, Meta(description="level of the pin that opens the door")] = (
+        "high"
+    )
     relay_s: Annotated[
-        float, Meta(ge=0.1, le=10, description="seconds that the door release is on")
+        float, Meta(ge=0.1, le=10, description="the door release is on for so long, never longer")
     ] = 3.0
-    chime_pin: _Pin = -1
-    chime_active: _Active = "high"
-    chime_s: Annotated[
-        float, Meta(ge=0.05, le=5, description="seconds that the chime is on at a press")
-    ] = 0.5
+    chime_pin: Annotated[
+        _Pin,
+        Meta(description="GPIO of a gong for each press, 24 in the diagram; -1: not wired"),
+    ] = -1
+    chime_active: Annotated[_Level, Meta(description="level of the pin that sounds the gong")] = (
+        "high"
+    )
+    chime_s: Annotated[float, Meta(ge=0.05, le=5, description="the gong is on for so long")] = 0.5
 
     def __post_init__(self) -> None:
         """Refuses two parts on one pin."""
@@ -96,69 +110,86 @@ class PanelConfig(_Section, frozen=True):
             raise ValueError(f"GPIO {min(twice)} is given twice: each part needs its own pin")
 
 
+_Bitrate: TypeAlias = Annotated[int, Meta(ge=100_000, le=10_000_000)]
+
+
 class CameraConfig(_Section, frozen=True):
-    """The camera and its encoder."""
+    """The camera and its encoder (docs/camera.md)."""
 
     source: Annotated[
         Literal["none", "picamera2", "v4l2", "fake", "test"],
-        Meta(description="v4l2: a webcam; fake: plays a clip with a clock; test: a test picture"),
+        Meta(
+            description="picamera2: a Raspberry Pi's camera on the ribbon cable; v4l2: a webcam; "
+            "fake: plays a clip with a running clock; test: a test picture; none: no picture"
+        ),
     ] = "none"
     file: Annotated[str, Meta(description="the clip that the fake plays; empty: its own")] = ""
-    device: Annotated[str, Meta(min_length=1, description="the webcam")] = "/dev/video0"
-    width: Annotated[int, Meta(ge=160, le=1920, multiple_of=2, description="pixels")] = 1280
-    height: Annotated[int, Meta(ge=120, le=1080, multiple_of=2, description="pixels")] = 720
+    device: Annotated[str, Meta(min_length=1, description="the webcam, with v4l2")] = "/dev/video0"
+    width: Annotated[
+        int, Meta(ge=160, le=1920, multiple_of=2, description="width of the picture")
+    ] = 1280
+    height: Annotated[
+        int, Meta(ge=120, le=1080, multiple_of=2, description="height of the picture")
+    ] = 720
     fps: Annotated[int, Meta(ge=5, le=60, description="pictures per second")] = 30
     bitrate_bps: Annotated[
-        int, Meta(ge=100_000, le=10_000_000, description="bits per second at the start of a call")
+        _Bitrate, Meta(description="at the start of a call; then the network decides")
     ] = 1_500_000
-    min_bitrate_bps: Annotated[
-        int, Meta(ge=100_000, le=10_000_000, description="bits per second on the worst network")
-    ] = 250_000
-    max_bitrate_bps: Annotated[
-        int, Meta(ge=100_000, le=10_000_000, description="bits per second on the best network")
-    ] = 2_500_000
+    min_bitrate_bps: Annotated[_Bitrate, Meta(description="on the worst network")] = 250_000
+    max_bitrate_bps: Annotated[_Bitrate, Meta(description="on the best network")] = 2_500_000
     rotation: Annotated[
-        Literal[0, 180], Meta(description="degrees by which the camera is mounted turned")
+        Literal[0, 180], Meta(description="180: the camera is mounted upside down")
     ] = 0
     hflip: Annotated[bool, Meta(description="mirror left and right")] = False
     vflip: Annotated[bool, Meta(description="mirror top and bottom")] = False
     night_fps: Annotated[
-        int, Meta(ge=1, le=60, description="pictures per second in the dark, exposed for longer")
+        int,
+        Meta(
+            ge=1,
+            le=60,
+            description="pictures per second in the dark, each exposed for longer (picamera2)",
+        ),
     ] = 15
     warm_s: Annotated[
-        float, Meta(ge=0, le=3600, description="seconds that the camera stays on after a call")
+        float,
+        Meta(
+            ge=0,
+            le=3600,
+            description="the camera stays on for so long after a call, ready for the next",
+        ),
     ] = 0.0
 
 
 _Device: TypeAlias = Annotated[
-    str, Meta(description="pyaudio's index, or part of the name; empty: the system's default")
+    str,
+    Meta(description="part of the card's name (docs/sound.md), or its index; empty: the default"),
 ]
-_Gain: TypeAlias = Annotated[float, Meta(ge=-60, le=30, description="louder or softer, in dB")]
-_Sound: TypeAlias = Annotated[str, Meta(description="recording to play; empty: its own tone")]
+_Gain: TypeAlias = Annotated[float, Meta(ge=-60, le=30, description="louder or softer")]
 
 
 class MicrophoneConfig(_Section, frozen=True):
-    """The microphone."""
+    """The microphone (docs/sound.md)."""
 
     source: Annotated[
         Literal["none", "pyaudio", "fake"],
-        Meta(description="pyaudio: a sound card; fake: plays a recording"),
+        Meta(description="pyaudio: a sound card; fake: plays a recording; none: no sound"),
     ] = "none"
     device: _Device = ""
     gain_db: _Gain = 0.0
     mute: Annotated[bool, Meta(description="the family hears nothing")] = False
     echo_canceller: Annotated[
-        bool, Meta(description="take echo and noise out; false for a card that does")
+        bool,
+        Meta(description="takes echo and noise out; false for a speakerphone that has its own"),
     ] = True
     file: Annotated[str, Meta(description="the recording that the fake plays; empty: its own")] = ""
 
 
 class SpeakerConfig(_Section, frozen=True):
-    """The loudspeaker."""
+    """The loudspeaker (docs/sound.md)."""
 
     source: Annotated[
         Literal["none", "pyaudio", "fake"],
-        Meta(description="pyaudio: a sound card; fake: plays to nobody"),
+        Meta(description="pyaudio: a sound card; fake: plays to nobody; none: no sound"),
     ] = "none"
     device: _Device = ""
     gain_db: _Gain = 0.0
@@ -169,28 +200,51 @@ class SpeakerConfig(_Section, frozen=True):
 
 
 class SoundsConfig(_Section, frozen=True):
-    """What the visitor hears of a call, beside the family."""
+    """What the visitor hears of a call, beside the family (docs/sound.md).
 
-    on: Annotated[bool, Meta(description="chime, ring-back and the other tones")] = True
+    Each has a built-in tone, in whose place a recording may be named, a file.
+    """
+
+    on: Annotated[bool, Meta(description="false: none of these sounds")] = True
     gain_db: _Gain = 0.0
-    chime: _Sound = ""
-    ring_back: _Sound = ""
-    answered: _Sound = ""
-    declined: _Sound = ""
-    no_answer: _Sound = ""
-    offline: _Sound = ""
-    reconnecting: _Sound = ""
-    ended: _Sound = ""
+    chime: Annotated[str, Meta(description="recording for a press")] = ""
+    ring_back: Annotated[
+        str,
+        Meta(description="recording that is repeated until somebody answers: end it with a pause"),
+    ] = ""
+    answered: Annotated[str, Meta(description="recording for when somebody answered")] = ""
+    declined: Annotated[str, Meta(description="recording for when somebody declined")] = ""
+    no_answer: Annotated[str, Meta(description="recording for when nobody answered")] = ""
+    offline: Annotated[str, Meta(description="recording for when the family cannot be reached")] = (
+        ""
+    )
+    reconnecting: Annotated[
+        str,
+        Meta(description="recording that is repeated until a lost connection is back"),
+    ] = ""
+    ended: Annotated[str, Meta(description="recording for the end of a call")] = ""
 
 
 class IceServer(_Section, frozen=True):
     """One STUN or TURN server, as in the browsers' RTCIceServer, or with a shared secret."""
 
-    urls: Annotated[tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...], Meta(min_length=1)]
-    username: str | None = None
-    credential: str | None = None
-    secret: str | None = None
-    """Shared with the server (coturn's static-auth-secret), to make credentials from."""
+    urls: Annotated[
+        tuple[Annotated[str, Meta(pattern=_ICE_URL)], ...],
+        Meta(
+            min_length=1,
+            description="its addresses: stun:HOST[:PORT], turn:HOST[:PORT] with or without "
+            "?transport=tcp, turns:HOST[:PORT]",
+        ),
+    ]
+    username: Annotated[str | None, Meta(description="to log in to a TURN server")] = None
+    credential: Annotated[str | None, Meta(description="the password that goes with it")] = None
+    secret: Annotated[
+        str | None,
+        Meta(
+            description="in place of a password: coturn's static-auth-secret, from which passwords "
+            "are made that run out"
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         """Refuses what browsers refuse, together with all the other servers."""
@@ -208,34 +262,63 @@ class IceServer(_Section, frozen=True):
 
 
 class IceConfig(_Section, frozen=True):
-    """Help for connections across networks."""
+    """STUN and TURN servers, for connections across networks (docs/turn.md)."""
 
     servers: Annotated[
-        tuple[IceServer, ...], Meta(description="STUN and TURN servers, for device and page")
+        tuple[IceServer, ...],
+        Meta(
+            description="the door uses them; a signaling server hands them to its page",
+            examples=[
+                [
+                    {"urls": ["stun:stun.example.org"]},
+                    {
+                        "urls": ["turn:turn.example.org"],
+                        "username": "door",
+                        "credential": "password",
+                    },
+                    {
+                        "urls": ["turns:turn.example.org:5349"],
+                        "secret": "the static-auth-secret of a coturn",
+                    },
+                ]
+            ],
+        ),
     ] = ()
     policy: Annotated[
         Literal["all", "relay"],
-        Meta(description="relay: calls through a TURN server alone, so neither side sees where"),
+        Meta(
+            description="relay: calls go through a TURN server alone, so that neither side learns "
+            "the other's address; all: they go the best way there is"
+        ),
     ] = "all"
 
 
 class ServeConfig(_Section, frozen=True):
-    """The signaling server and family page (`homecall-pi serve`)."""
+    """The signaling server and the family's page, `homecall-pi serve` (docs/server.md)."""
 
     host: Annotated[
-        str, Meta(min_length=1, description="address to listen on; ::, every address")
+        str,
+        Meta(min_length=1, description="address to listen on; ::, every address of the machine"),
     ] = "localhost"
-    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on")] = 8443
-    tls_cert: Annotated[str, Meta(description="certificate chain, PEM")] = ""
-    tls_key: Annotated[str, Meta(description="private key, PEM")] = ""
+    port: Annotated[int, Meta(ge=0, le=65535, description="port to listen on; 0: any")] = 8443
+    tls_cert: Annotated[str, Meta(description="file with the certificate chain, PEM")] = ""
+    tls_key: Annotated[str, Meta(description="file with its private key, PEM")] = ""
     behind_proxy: Annotated[
-        bool, Meta(description="plain HTTP on any address: a proxy in front does TLS")
+        bool, Meta(description="plain HTTP on any address, because a proxy in front does TLS")
     ] = False
     origins: Annotated[
-        tuple[str, ...], Meta(description="further origins whose pages may connect")
+        tuple[str, ...],
+        Meta(
+            description="further origins whose pages may connect",
+            examples=[["https://door.example.org"]],
+        ),
     ] = ()
     rooms: Annotated[
-        tuple[str, ...], Meta(description="the only rooms that are served; empty: any room")
+        tuple[str, ...],
+        Meta(
+            description="the only rooms that are served: the `room` of each door; empty: any room",
+            examples=[["5b0f8a4e-6c1d-4b7e-9f0a-2d3c4e5f6a7b"]],
+        ),
     ] = ()
 
     def __post_init__(self) -> None:
@@ -245,31 +328,62 @@ class ServeConfig(_Section, frozen=True):
 
 
 class LogConfig(_Section, frozen=True):
-    """Logging."""
+    """What is told, and how (docs/logs.md)."""
 
     level: Annotated[
-        Literal["debug", "info", "warning", "error"], Meta(description="least level that is shown")
+        Literal["debug", "info", "warning", "error"], Meta(description="the least that is told")
     ] = "info"
     format: Annotated[
         Literal["auto", "console", "journal"],
-        Meta(description="auto: journal with fields if stderr goes there, else console"),
+        Meta(
+            description="journal: with fields; console: lines on stderr; auto: by where stderr goes"
+        ),
     ] = "auto"
 
 
 class Config(_Section, frozen=True):
-    """Everything that can be set."""
+    """The door, and where the family meets it."""
 
-    server: Annotated[str, Meta(description="the signaling server: wss://HOST[:PORT]/signal")] = ""
-    room: Annotated[str, Meta(description="the room's UUID; whoever knows it can answer")] = ""
-    key: Annotated[str, Meta(description="key of the link, by `homecall-pi new-key`")] = ""
+    server: Annotated[
+        str,
+        Meta(
+            description="the signaling server, wss://HOST[:PORT]/signal; ws:// is accepted for "
+            "this machine alone",
+            examples=["wss://call.example.org/signal"],
+        ),
+    ] = ""
+    room: Annotated[
+        str,
+        Meta(
+            description="the room, a UUID, made by `uuidgen`; whoever knows it can see and answer "
+            "the door: keep it secret"
+        ),
+    ] = ""
+    key: Annotated[
+        str,
+        Meta(
+            description="the key in the family's link, made by `homecall-pi new-key`: with it, "
+            "door and page find out a signaling server that puts itself between them "
+            "(docs/security.md); a new key is a new link"
+        ),
+    ] = ""
     verify: Annotated[
         Literal["off", "prefer", "require"],
-        Meta(description="require: pages without the key get no call; off: the key is not used"),
+        Meta(
+            description="require: only pages with the key get a call; prefer: also those without, "
+            "but they cannot open the door; off: the key is not used"
+        ),
     ] = "prefer"
     name: Annotated[
-        str, Meta(min_length=1, max_length=64, description="what the family sees as caller")
+        str, Meta(min_length=1, max_length=64, description="what the family sees as the caller")
     ] = "Front door"
-    control: Annotated[str, Meta(description="the control socket; empty: the default place")] = ""
+    control: Annotated[
+        str,
+        Meta(
+            description="the socket behind `homecall-pi ring`, `hangup`, `release` and `status`; "
+            "empty: the default place"
+        ),
+    ] = ""
     call: CallConfig = CallConfig()
     panel: PanelConfig = PanelConfig()
     camera: CameraConfig = CameraConfig()

@@ -117,9 +117,9 @@ KEYS = sorted(leaves(plain(Config())))
 def parse() -> Callable[..., dict[str, Any]]:
     """A function of flags that returns the overrides that they make."""
 
-    def parsed(*arguments: str, **choice: str) -> dict[str, Any]:
+    def parsed(*arguments: str, only: tuple[str, ...] = (), **choice: str) -> dict[str, Any]:
         @click.command()
-        @config_flags(**choice)
+        @config_flags(*only, **choice)
         def command(**flags: Any) -> None:
             found.update(overrides(flags))
 
@@ -161,12 +161,16 @@ def test_a_switch_can_be_turned_off_again(parse: Callable[..., dict[str, Any]]):
     assert given == {"serve": {"behind_proxy": False}}
 
 
-def test_only_one_section_goes_without_its_name(parse: Callable[..., dict[str, Any]]):
-    assert parse("--port", "1", "--tls-key", "k", only="serve") == {
-        "serve": {"port": 1, "tls_key": "k"}
-    }
+def test_some_keys_and_sections_may_be_all(parse: Callable[..., dict[str, Any]]):
+    given = parse("--name", "Gate", "--log-level", "debug", only=("name", "log"))
+    assert given == {"name": "Gate", "log": {"level": "debug"}}
     with pytest.raises(click.UsageError, match="No such option"):
-        parse("--camera-width", "320", only="serve")
+        parse("--camera-width", "320", only=("name", "log"))
+
+
+def test_one_section_may_go_without_its_name(parse: Callable[..., dict[str, Any]]):
+    given = parse("--port", "1", "--log-level", "debug", plain="serve")
+    assert given == {"serve": {"port": 1}, "log": {"level": "debug"}}
 
 
 def test_a_section_can_be_left_out(parse: Callable[..., dict[str, Any]]):

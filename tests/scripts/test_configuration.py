@@ -103,4 +103,4 @@ def test_everything_else_is_as_shipped(tmp_path: Path) -> None:
     configuration(tmp_path)
     written = (tmp_path / "config.toml").read_text().splitlines()
     changed = [new for old, new in zip(shipped, written, strict=True) if old != new]
-    assert [line.split(" = ")[0] for line in changed] == ["room", "key"]
+    assert [line.split(" = ")[0] for line in changed] == ["server", "room", "key"]
