@@ -155,7 +155,7 @@ class Servers:
     async def _try(self, route: Route) -> None:
         try:
             async with asyncio.timeout(DEADLINE_S):
-                self._answering[route] = await route.reach(self._tls)
+                self._answering[route] = (await route.reach(self._tls)).address
         except Exception as error:  # a server may answer whatever it likes
             self._answering.pop(route, None)
             self._tell_loss(route, route.reason(error))

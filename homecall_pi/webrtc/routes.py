@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from aioice import stun, turn
 
@@ -21,6 +21,9 @@ from ..config import IceConfig, IceServer
 log = logging.getLogger(__name__)
 
 Address: TypeAlias = tuple[str, int]
+
+WRONG_LOGIN = {401, 441}
+"""Error codes Unauthorized and Wrong Credentials (RFC 8489, RFC 8656)."""
 
 _URL = re.compile(r"(?P<scheme>stun|turn)(?P<tls>s?):(?P<host>[^:?]+)(:(?P<port>\d+))?(\?.*)?")
 
@@ -34,6 +37,18 @@ class Turn:
     tls: ssl.SSLContext | None
     username: str | None
     credential: str | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What a server did when it was reached."""
+
+    address: Address
+    """Where it is."""
+    seen: str
+    """From where it sees us."""
+    relayed: str = ""
+    """Where a TURN server had a port for us."""
 
 
 @dataclass(frozen=True)
@@ -56,18 +71,16 @@ class Route:
             return Turn(address, "udp", None, *login)
         return Turn(address, "tcp", tls if self.transport == "tls" else None, *login)
 
-    async def reach(self, tls: ssl.SSLContext | None) -> Address:
-        """Has the server do once what it is there for, and returns its address.
+    async def reach(self, tls: ssl.SSLContext | None) -> Reached:
+        """Has the server do once what it is there for.
 
         Raises:
             Exception: it did not. `reason` knows what to make of it.
         """
         address = await self._resolve()
         if self.scheme == "stun":
-            await _bind(address)
-        else:
-            await _allocate(self.turn(address, tls))
-        return address
+            return Reached(address, await _bind(address))
+        return Reached(address, *await _allocate(self.turn(address, tls)))
 
     def reason(self, error: Exception) -> str:
         """Why the server was not reached, in words."""
@@ -84,11 +97,11 @@ class Route:
         return os.strerror(number) if number else repr(error)
 
     def _refusal(self, code: int, text: str) -> str:
-        if code != 401:
+        if code not in WRONG_LOGIN:
             return f"it refuses ({code} {text})"
         if self.server.secret:
-            return "it refuses the secret (401), or this machine's clock is wrong"
-        return "it refuses the credential (401)"
+            return f"it refuses the secret ({code}), or this machine's clock is wrong"
+        return f"it refuses the credential ({code})"
 
     async def _resolve(self) -> Address:
         """So that gathering needs no name server; a certificate is for the name, though."""
@@ -109,7 +122,7 @@ def routes(config: IceConfig) -> Iterator[Route]:
     """All that are of use to the door, in the order of the configuration."""
     for server in config.servers:
         for url in server.urls:
-            route = _route(url, server)
+            route = route_of(url, server)
             if route is None:
                 log.warning("%s is of no use to the door: it knows TLS over TCP alone", url)
             elif route.scheme == "turn" or config.policy == "all":
@@ -123,7 +136,7 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _route(url: str, server: IceServer) -> Route | None:
+def route_of(url: str, server: IceServer) -> Route | None:
     """None for what aioice cannot do: STUN over TLS, and DTLS."""
     found = _URL.fullmatch(url)
     assert found is not None, url  # noqa: S101 - the configuration's pattern is narrower
@@ -136,16 +149,17 @@ def _route(url: str, server: IceServer) -> Route | None:
     return Route(url, scheme, found["host"], port, transport, server)
 
 
-async def _bind(address: Address) -> None:
+async def _bind(address: Address) -> str:
     """Asks a STUN server from where it sees us."""
     loop = asyncio.get_running_loop()
     transport, asker = await loop.create_datagram_endpoint(_Asker, remote_addr=address)
     try:
-        response, _ = await asker.transaction.run()
+        response = await asker.response()
     finally:
         transport.close()
     if "XOR-MAPPED-ADDRESS" not in response.attributes:
         raise ConnectionError("its answer holds no address")
+    return str(response.attributes["XOR-MAPPED-ADDRESS"][0])
 
 
 class _Asker(asyncio.DatagramProtocol):
@@ -153,7 +167,20 @@ class _Asker(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self._request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        self.transaction = stun.Transaction(self._request, ("", 0), self)
+        self._transaction = stun.Transaction(self._request, ("", 0), self)
+        self._unreachable: asyncio.Future[Exception] = asyncio.get_running_loop().create_future()
+
+    async def response(self) -> stun.Message:
+        """What the server says; an ICMP error ends the wait for it (RFC 8489, section 6.2.1)."""
+        asking = asyncio.ensure_future(self._transaction.run())
+        either: set[asyncio.Future[Any]] = {asking, self._unreachable}
+        try:
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if self._unreachable.done():
+                raise self._unreachable.result()
+            return (await asking)[0]
+        finally:
+            asking.cancel()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -166,11 +193,15 @@ class _Asker(asyncio.DatagramProtocol):
         with contextlib.suppress(ValueError):
             message = stun.parse_message(data)
             if message.transaction_id == self._request.transaction_id:
-                self.transaction.response_received(message, addr)
+                self._transaction.response_received(message, addr)
+
+    def error_received(self, error: Exception) -> None:
+        if not self._unreachable.done():
+            self._unreachable.set_result(error)
 
 
-async def _allocate(server: Turn) -> None:
-    """Has a TURN server open a port for us, and close it again."""
+async def _allocate(server: Turn) -> tuple[str, str]:
+    """Has a TURN server open a port for us, and close it again: from where it sees us, and it."""
     transport, port = await turn.create_turn_endpoint(
         _Port,
         server.address,
@@ -179,8 +210,10 @@ async def _allocate(server: Turn) -> None:
         ssl=server.tls,
         transport=server.transport,
     )
+    seen, relayed = map(transport.get_extra_info, ("related_address", "sockname"))
     transport.close()
     await port.closed.wait()
+    return str(seen[0]), str(relayed[0])
 
 
 class _Port(asyncio.DatagramProtocol):

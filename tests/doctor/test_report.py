@@ -19,8 +19,8 @@ from homecall_pi import cli
 from homecall_pi.control import Command, ControlServer, Status
 
 from ..doubles import ROOM
+from ..turn_server import TurnServer
 from .conftest import MakeCertificate, serving
-from .turn import TurnServer
 
 PATIENCE_S = 50.0
 IDLE = Status("idle", "up", None, 3, None, 0, 0, -100.0, 5)
@@ -187,8 +187,8 @@ servers = [
         "microphone": ("fail", "nothing but zeros comes", "alsamixer"),
         "loudspeaker": ("fail", "is not there as 'hall'", "`device` in [speaker]"),
         "server": ("fail", "certificate of localhost has expired", "renew it"),
-        "stun": ("fail", f"stun:127.0.0.1:{stun} over udp is not reached", f"UDP port {stun}"),
-        "turn": ("fail", "refuses: 401 Unauthorized", "username and credential"),
+        "stun": ("fail", f"stun:127.0.0.1:{stun}: Connection refused", f"UDP port {stun}"),
+        "turn": ("fail", "it refuses the credential (401)", "username and credential"),
     }
     assert code == 1
     for name, (status, found, cure) in planted.items():
@@ -216,7 +216,7 @@ servers = [{{urls = ["turn:127.0.0.1:{turn}?transport=tcp"], username = "a", cre
     assert code == 1
     assert rows["server"].found == "the certificate is not for localhost"
     assert "as its certificate does" in rows["server"].cure
-    assert "over tcp is not reached (Connection refused)" in rows["turn"].found
+    assert rows["turn"].found.endswith("?transport=tcp: Connection refused")
     assert rows["config"].status == "ok"
 
 
