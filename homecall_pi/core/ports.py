@@ -106,12 +106,15 @@ class Microphone(Protocol):
 class Speaker(Protocol):
     """The loudspeaker at the door."""
 
-    def start(self) -> None:
-        """Opens the loudspeaker."""
+    def start(self, on_room: Callable[[], None]) -> None:
+        """Opens the loudspeaker to the voice; `on_room` is called each time it has taken a block.
+
+        So the loudspeaker sets the pace; it also calls when there was no block to take.
+        """
 
     @property
     def waiting(self) -> int:
-        """Blocks queued and not yet taken by the card: by it, whoever plays keeps its pace."""
+        """Blocks queued and not yet taken."""
 
     def sound(self, once: bytes, then: bytes = b"") -> None:
         """Plays samples of the door's own over the voice: `once`, then `then` over and over.

@@ -163,16 +163,19 @@ class FakeSpeaker:
         self._playout = Playout()
         self._recording = threading.Lock()
         self._worker: Worker | None = None
+        self._room: Mailbox[None] | None = None
         self._sounder: Worker | None = None
         """Plays a sound while the loudspeaker is closed to the voice."""
 
-    def start(self) -> None:
+    def start(self, on_room: Callable[[], None]) -> None:
         """Opens the loudspeaker. A recording starts anew with each call."""
         self.stop()
         if self._sounder is not None:
             self._sounder.stop()
             self._sounder = None
-        self._worker = Worker("fake-speaker", self._play if self._path is None else self._record)
+        room = self._room = Mailbox(lambda _: on_room(), capacity=1)
+        play = self._play if self._path is None else self._record
+        self._worker = Worker("fake-speaker", lambda stopping: play(stopping, room))
 
     @property
     def waiting(self) -> int:
@@ -191,9 +194,10 @@ class FakeSpeaker:
 
     def stop(self) -> None:
         """Closes the loudspeaker to the voice."""
-        if self._worker is not None:
+        if self._worker is not None and self._room is not None:
             self._worker.stop()
-        self._worker = None
+            self._room.close()
+        self._worker = self._room = None
         self._playout.clear()
         self._finish_the_sound()
 
@@ -203,9 +207,10 @@ class FakeSpeaker:
         on = self._playout.sounding
         self._sounder = Worker("fake-speaker", self._play_the_sound) if on else None
 
-    def _play(self, stopping: threading.Event) -> None:
+    def _play(self, stopping: threading.Event, room: Mailbox[None]) -> None:
         for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
             self._playout.next()
+            room.post(None)
 
     def _play_the_sound(self, stopping: threading.Event) -> None:
         for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
@@ -213,20 +218,21 @@ class FakeSpeaker:
                 return
             self._playout.next()
 
-    def _record(self, stopping: threading.Event) -> None:
+    def _record(self, stopping: threading.Event, room: Mailbox[None]) -> None:
         # The thread of the call before may still be writing the end of its recording.
         with self._recording:
             try:
-                self._write(stopping)
+                self._write(stopping, room)
             except OSError as error:
                 log.warning("%s cannot be written: %s; playing on", self._path, error.strerror)
-        self._play(stopping)
+        self._play(stopping, room)
 
-    def _write(self, stopping: threading.Event) -> None:
+    def _write(self, stopping: threading.Event, room: Mailbox[None]) -> None:
         with wave.open(str(self._path), "wb") as recording:
             recording.setparams((1, 2, SAMPLE_RATE, 0, "NONE", "not compressed"))
             for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
                 recording.writeframes(self._playout.next())
+                room.post(None)
 
 
 def _clip(path: Path | None, shipped: str, kind: str) -> Path:

@@ -63,7 +63,7 @@ class NullMicrophone:
 class NullSpeaker:
     """No loudspeaker: nobody at the door hears the family."""
 
-    def start(self) -> None:
+    def start(self, on_room: Callable[[], None]) -> None:
         """Opens nothing."""
 
     @property

@@ -59,7 +59,7 @@ class SoundCard:
         self._link: Link | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._sink: Callable[[bytes], None] | None = None
-        self._speaking = False
+        self._on_room: Callable[[], None] | None = None
         self._repeated = b""
         """The sound of the door's own that goes on until the next."""
         self._told: set[str] = set()
@@ -69,10 +69,10 @@ class SoundCard:
         self._sink = sink
         self._tell(Hear(sink is not None))
 
-    def speak(self, *, on: bool) -> None:
-        """Opens the loudspeaker for the voice, or closes it."""
-        self._speaking = on
-        self._tell(Speak(on))
+    def speak(self, on_room: Callable[[], None] | None) -> None:
+        """Opens the loudspeaker to the voice, telling of each block's room; None: closes it."""
+        self._on_room = on_room
+        self._tell(Speak(on_room is not None))
 
     def sound(self, once: bytes, then: bytes) -> None:
         """Plays a sound of the door's own; an empty one makes the program ready for others."""
@@ -103,7 +103,7 @@ class SoundCard:
             return None
         if self._sink is not None:
             link.tell(Hear(True))
-        if self._speaking:
+        if self._on_room is not None:
             link.tell(Speak(True))
         if self._repeated:
             link.tell(Sound(0), self._repeated)
@@ -114,6 +114,8 @@ class SoundCard:
             case Moved(_, heard):
                 if heard and self._sink is not None:
                     self._sink(heard)
+                if self._on_room is not None:
+                    self._on_room()
             case Health(faults):
                 self._judge(faults)
 
@@ -127,7 +129,7 @@ class SoundCard:
 
     def _restart(self) -> None:
         self._retry = None
-        if self._link is None and (self._sink or self._speaking or self._repeated):
+        if self._link is None and (self._sink or self._on_room or self._repeated):
             self._start()
 
     def _judge(self, faults: dict[str, str]) -> None:
@@ -163,9 +165,9 @@ class CardSpeaker:
     def __init__(self, card: SoundCard) -> None:
         self._card = card
 
-    def start(self) -> None:
+    def start(self, on_room: Callable[[], None]) -> None:
         """Opens the loudspeaker."""
-        self._card.speak(on=True)
+        self._card.speak(on_room)
 
     @property
     def waiting(self) -> int:
@@ -182,4 +184,4 @@ class CardSpeaker:
 
     def stop(self) -> None:
         """Closes the loudspeaker; the voice that waits is dropped."""
-        self._card.speak(on=False)
+        self._card.speak(None)

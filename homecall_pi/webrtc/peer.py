@@ -41,9 +41,9 @@ from ..core.state import Reason
 from . import hooks, mdns
 from .ice import Choice
 from .steering import Steering
-from .tracks import MicrophoneTrack
 from .video_sender import VideoSender
 from .voice import Voice
+from .voice_sender import VoiceSender
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,6 @@ class Peer:
         self._candidates = 0
         self._verified = False
         self.voice = Voice(door.speaker)
-        self._microphone = MicrophoneTrack()
         self._pc = RTCPeerConnection(
             RTCConfiguration(
                 iceServers=[],
@@ -104,9 +103,10 @@ class Peer:
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""
-        audio = self._pc.addTransceiver(self._microphone, direction="sendrecv")
+        audio = self._pc.addTransceiver("audio", direction="sendrecv")
         audio.setCodecPreferences(_codecs("audio", "opus"))
         hooks.on_packet(audio.receiver, self.voice.receive)
+        self._sound = VoiceSender(audio.sender)
         video = self._pc.addTransceiver("video", direction="sendonly")
         video.setCodecPreferences(_codecs("video", "h264", "rtx"))
         self._steering = Steering(self._door)
@@ -137,7 +137,7 @@ class Peer:
             self.offer = sdp.as_dtls_client(self.offer)
         self._door.camera.start(self.video.put)
         self._steering.begin()
-        self._door.microphone.start(self._microphone.put)
+        self._door.microphone.start(self._sound.put)
         emit(OfferReady(number, self.offer))
 
     def accept(self, answer: str, *, verified: bool = False) -> None:
@@ -223,8 +223,7 @@ class Peer:
 
     def _on_track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
-            self._door.speaker.start()
-            self._spawn(self.voice.run())
+            self._door.speaker.start(self.voice.supply)
 
     def _on_connection_state(self) -> None:
         state = self._pc.connectionState

@@ -1,4 +1,4 @@
-"""The packets of one video as bytes: RTP, retransmissions and reports. No network, no clock.
+"""The packets of one track as bytes: RTP, retransmissions and reports. No network, no clock.
 
 `now` is the time of day, in seconds since 1970.
 """
@@ -44,7 +44,10 @@ class RtpStream:
     def __init__(self, parameters: RTCRtpSendParameters, *, ssrc: int, rtx_ssrc: int) -> None:
         self._ssrc, self._rtx_ssrc = ssrc, rtx_ssrc
         self._cname = (parameters.rtcp.cname or "").encode()
-        self._payload_type = parameters.codecs[0].payloadType or 0
+        codec = parameters.codecs[0]
+        self._payload_type = codec.payloadType or 0
+        # A voice without pauses has no talkspurts to mark (RFC 7587, section 4.1).
+        self._last_mark = _MARKER if codec.mimeType.startswith("video/") else 0
         self._rtx_payload_type = _rtx_payload_type(parameters)
         self._extension_ids = {each.uri: each.id for each in parameters.headerExtensions}
         self._mid = parameters.muxId.encode()
@@ -62,13 +65,13 @@ class RtpStream:
         return MAX_PACKET - self._head - 2
 
     def packets(self, payloads: Sequence[bytes], pts: int, now: float) -> list[bytes]:
-        """A packet for each payload of a picture; `pts` is the picture's time in ticks."""
+        """A packet for each payload of one moment; `pts` is its time in ticks."""
         self._timestamp, self._sent_at = (self._origin + pts) & 0xFFFFFFFF, now
         extensions = self._extensions(now)
         last = len(payloads) - 1
         made = []
         for index, payload in enumerate(payloads):
-            kind = self._payload_type | (_MARKER if index == last else 0)
+            kind = self._payload_type | (self._last_mark if index == last else 0)
             header = _header(extensions, kind, self._sequence, self._timestamp, self._ssrc)
             packet = header + payload
             made.append(packet)

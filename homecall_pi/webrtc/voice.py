@@ -11,10 +11,8 @@ from ..core.jitter import Conceal, JitterBuffer, Merge, Play, Repair, Silence, S
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE, Speaker
 from .opus import FRAME_SAMPLES, VoiceDecoder
 
-AHEAD_S = 0.02
-"""Sound that waits at the loudspeaker, so that it never runs dry between two looks."""
-LOOK_S = 0.008
-"""Seconds between looks at how much waits there."""
+AHEAD_BLOCKS = 2
+"""Blocks that wait at the loudspeaker (20 ms), so that it never runs dry until it calls again."""
 SILENT_DBFS = -100.0
 _BLOCK_BYTES = 2 * BLOCK_SAMPLES
 
@@ -51,8 +49,7 @@ class Voice:
         self.level = Level()
         self._speaker = speaker
         self._jitter = JitterBuffer()
-        self._decoder: VoiceDecoder
-        self._begun = asyncio.Event()
+        self._decoder: VoiceDecoder | None = None
         self._sound = bytearray()
         """Decoded, and not yet a whole block."""
 
@@ -60,35 +57,32 @@ class Voice:
         """A packet arrived: its RTP sequence number, timestamp, and Opus packet."""
         now = asyncio.get_running_loop().time()
         self._jitter.put(sequence, timestamp, payload, now)
-        self._begun.set()
+        if self._decoder is None:
+            self._decoder = VoiceDecoder()
+            self.supply()
 
-    async def run(self) -> None:
-        """Plays from the first packet on, until cancelled. The loudspeaker sets the pace."""
-        await self._begun.wait()
-        self._decoder = VoiceDecoder()
-        ahead = max(1, round(AHEAD_S * SAMPLE_RATE / BLOCK_SAMPLES))
-        while True:
-            while self._speaker.waiting < ahead:
-                self._speaker.play(self._next_block())
-            await asyncio.sleep(LOOK_S)
+    def supply(self) -> None:
+        """Keeps the loudspeaker supplied, from the first packet on. It calls for that itself."""
+        while self._decoder is not None and self._speaker.waiting < AHEAD_BLOCKS:
+            self._speaker.play(self._next_block(self._decoder))
 
-    def _next_block(self) -> bytes:
+    def _next_block(self, decoder: VoiceDecoder) -> bytes:
         while len(self._sound) < _BLOCK_BYTES:
-            self._sound += self._decode(self._jitter.pull())
+            self._sound += self._decode(decoder, self._jitter.pull())
         block = bytes(self._sound[:_BLOCK_BYTES])
         del self._sound[:_BLOCK_BYTES]
         return block
 
-    def _decode(self, step: Step) -> bytes:
+    def _decode(self, decoder: VoiceDecoder, step: Step) -> bytes:
         match step:
             case Play(payload):
-                sound = self._decoder.decode(payload)
+                sound = decoder.decode(payload)
             case Repair(successor):
-                sound = self._decoder.repair(successor)
+                sound = decoder.repair(successor)
             case Merge(payload, next_payload):
-                sound = blend(self._decoder.decode(payload), self._decoder.decode(next_payload))
+                sound = blend(decoder.decode(payload), decoder.decode(next_payload))
             case Conceal():
-                sound = self._decoder.conceal()
+                sound = decoder.conceal()
             case Silence():
                 return bytes(2 * FRAME_SAMPLES)
         self.level.add(sound)

@@ -314,7 +314,7 @@ async def without_pulseaudio(folder: Path, seconds: float) -> None:
     (folder / "pyaudio.py").write_text(FAKE_PYAUDIO)
     os.environ["PYTHONPATH"] = str(folder)
     card = SoundCard(Halves(Half(), Half()))
-    card.speaker.start()
+    card.speaker.start(lambda: None)
     card.microphone.start(card.speaker.play)
     await asyncio.sleep(SETTLE_S)
     (program,) = psutil.Process().children()

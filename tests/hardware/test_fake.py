@@ -19,6 +19,7 @@ from homecall_pi.hardware import fake
 from homecall_pi.hardware.fake import FakeCamera, FakeMicrophone, FakeSpeaker
 
 from ..conftest import PATIENCE_S
+from ..doubles import idly
 from .clips import write_audio
 
 SPS, PPS, IDR, SLICE = 7, 8, 5, 1
@@ -189,7 +190,7 @@ async def test_the_microphone_delivers_whole_blocks(audio: Path):
 async def test_the_loudspeaker_records_what_it_plays_as_a_wav_file(tmp_path: Path):
     path = tmp_path / "heard.wav"
     speaker = FakeSpeaker(path)
-    speaker.start()
+    speaker.start(idly)
     voice = [bytes([index, 1]) * BLOCK_SAMPLES for index in range(4)]
     for block in voice:
         speaker.play(block)
@@ -209,7 +210,7 @@ async def test_a_recording_starts_anew_with_each_call(tmp_path: Path):
     path = tmp_path / "heard.wav"
     speaker = FakeSpeaker(path)
     for index in (1, 2):
-        speaker.start()
+        speaker.start(idly)
         speaker.play(bytes([index]) * 2 * BLOCK_SAMPLES)
         async with asyncio.timeout(PATIENCE_S):
             while bytes([index]) * 100 not in path.read_bytes():
@@ -222,7 +223,7 @@ async def test_a_recording_starts_anew_with_each_call(tmp_path: Path):
 async def test_a_call_without_a_voice_makes_a_valid_recording(tmp_path: Path):
     path = tmp_path / "heard.wav"
     speaker = FakeSpeaker(path)
-    speaker.start()
+    speaker.start(idly)
     speaker.stop()
     await all_ended()
     with wave.open(str(path)) as recording:
@@ -240,11 +241,11 @@ async def test_of_what_waits_too_long_for_the_loudspeaker_the_oldest_is_dropped(
 
 async def test_a_loudspeaker_without_a_file_plays_to_nobody():
     speaker = FakeSpeaker(None)
-    speaker.start()
+    taken = asyncio.Event()
+    speaker.start(lambda: None if speaker.waiting else taken.set())
     speaker.play(b"\x01" * 2 * BLOCK_SAMPLES)
     async with asyncio.timeout(PATIENCE_S):
-        while speaker.waiting:
-            await asyncio.sleep(0.005)
+        await taken.wait()
     speaker.stop()
     await all_ended()
 
@@ -301,7 +302,7 @@ async def test_a_recording_too_short_to_play_costs_the_sound_alone(
 
 async def test_a_disk_that_is_full_costs_the_recording_alone(caplog: pytest.LogCaptureFixture):
     speaker = FakeSpeaker(Path("/dev/full"))
-    speaker.start()
+    speaker.start(idly)
     async with asyncio.timeout(PATIENCE_S):
         while "/dev/full cannot be written: No space left on device" not in caplog.text:
             speaker.play(b"\x01" * 2 * BLOCK_SAMPLES)
@@ -325,7 +326,7 @@ async def test_the_doors_own_sounds_in_a_call_are_recorded_and_go_on_after_it(tm
     path = tmp_path / "heard.wav"
     speaker = FakeSpeaker(path)
     speaker.sound(b"", b"\x01" * 2 * BLOCK_SAMPLES)
-    speaker.start()
+    speaker.start(idly)
     async with asyncio.timeout(PATIENCE_S):
         while b"\x01" * 100 not in path.read_bytes():
             await asyncio.sleep(0.005)

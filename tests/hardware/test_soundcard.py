@@ -24,6 +24,7 @@ from homecall_pi.hardware.sound_process import Program
 from homecall_pi.hardware.soundcard import CardSpeaker, SoundCard
 
 from ..conftest import PATIENCE_S
+from ..doubles import idly
 
 BOTH = Halves(Half(), Half(), cancel_echo=False)
 SILENCE = bytes(2 * BLOCK_SAMPLES)
@@ -127,11 +128,12 @@ async def test_the_voice_and_the_sounds_of_the_door_come_out_of_the_loudspeaker(
     make: MakeCard, usb: Card
 ):
     card = make()
-    card.speaker.start()
+    rooms: list[int] = []
+    card.speaker.start(lambda: rooms.append(card.speaker.waiting))
     card.speaker.play(block(100))
     assert card.speaker.waiting == 1
     await until(lambda: block(100) in usb.played)
-    await until(lambda: card.speaker.waiting == 0)
+    await until(lambda: card.speaker.waiting == 0 and rooms[-1:] == [0])
     card.speaker.sound(block(7) + block(8))
     await until(lambda: block(8) in usb.played)
     index = usb.played.index(block(7))
@@ -151,7 +153,7 @@ async def test_a_sound_opens_the_card_by_itself_and_lets_it_go_at_its_end(
 
 async def test_portaudio_is_called_on_threads_of_its_own(make: MakeCard, machine: Machine):
     card = make()
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: machine.threads)
     assert threading.get_ident() not in machine.threads
     await off(card)
@@ -161,7 +163,7 @@ async def test_a_card_that_is_off_delivers_nothing(make: MakeCard):
     card, heard = make(), []
     card.microphone.start(heard.append)
     await until(lambda: heard)
-    card.speaker.start()
+    card.speaker.start(idly)
     card.microphone.stop()
     count = len(heard)
     await asyncio.sleep(0.03)
@@ -204,7 +206,7 @@ async def test_a_half_that_is_not_wanted_is_not_opened(
     card = make(Halves(halves.microphone, halves.speaker, cancel_echo=False))
     heard: list[bytes] = []
     card.microphone.start(heard.append)
-    card.speaker.start()
+    card.speaker.start(idly)
     card.speaker.play(block(9))
     await until(lambda: heard or block(9) in usb.played)
     assert usb.opened == opened
@@ -215,7 +217,7 @@ async def test_gain_and_mute(make: MakeCard, usb: Card):
     card, heard = make(Halves(Half(gain_db=6.03), Half(mute=True), cancel_echo=False)), []
     usb.said.append(block(100))
     card.microphone.start(heard.append)
-    card.speaker.start()
+    card.speaker.start(idly)
     card.speaker.play(block(100))
     await until(lambda: block(200) in heard and card.speaker.waiting == 0)
     await until(lambda: len(usb.played) > 5)
@@ -250,7 +252,7 @@ async def test_the_canceller_is_given_what_was_heard_and_what_is_played(
 @pytest.mark.parametrize("device", ["", "0", "usb speaker", "hw:1,0"])
 async def test_a_device_is_found_by_name_or_index(device: str, make: MakeCard, usb: Card):
     card = make(Halves(Half(device=device), Half(device=device), cancel_echo=False))
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: usb.opened == 2)
     await off(card)
 
@@ -261,7 +263,7 @@ async def test_each_half_may_be_a_device_of_its_own(
     hat = Card("I2S amplifier", inputs=0)
     machine.plug(hat)
     card = make(Halves(Half(device="usb"), Half(device="i2s"), cancel_echo=False))
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: hat.played)
     assert caplog.messages == []
     await off(card)
@@ -288,7 +290,7 @@ async def test_a_machine_without_cards_costs_the_sound_alone(
     machine.unplug(usb)
     card, heard = make(), []
     card.microphone.start(heard.append)
-    card.speaker.start()
+    card.speaker.start(idly)
     card.speaker.play(SILENCE)
     await until(lambda: caplog.messages)
     (message,) = caplog.messages
@@ -325,7 +327,7 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     caplog.set_level(logging.INFO)
     card, heard = make(), []
     card.microphone.start(heard.append)
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: heard)
     with away(machine, usb, fault):
         await until(lambda: caplog.messages)
@@ -412,7 +414,7 @@ async def test_a_missing_microphone_hardly_disturbs_the_loudspeaker_until_it_is_
     machine.unplug(usb)
     card, heard = make(Halves(Half(device="usb"), Half(device="i2s"), cancel_echo=False)), []
     card.microphone.start(heard.append)
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: len(hat.played) > 40)
     assert hat.opened < 12, "each opening interrupts it"
     machine.plug(usb)
@@ -444,7 +446,7 @@ async def test_sounds_run_out_without_a_card_and_are_not_played_late(
     card.speaker.sound(block(7) * 2)
     await until(lambda: caplog.messages and idle(card))
     machine.plug(usb)
-    card.speaker.start()
+    card.speaker.start(idly)
     await until(lambda: len(usb.played) > 5)
     assert block(7) not in usb.played
     await off(card)
@@ -468,7 +470,7 @@ async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 async def test_the_program_is_a_process_that_hears_and_plays(real: SoundCard):
     heard: list[bytes] = []
     real.microphone.start(heard.append)
-    real.speaker.start()
+    real.speaker.start(idly)
     real.speaker.sound(block(7))
     real.speaker.play(block(8))
     await until(lambda: heard and real.speaker.waiting == 0)
@@ -531,7 +533,7 @@ async def test_where_nothing_is_to_be_had_for_the_program_it_starts_later(
         monkeypatch.setattr(sound_link.socket, "socketpair", poor(socket.socketpair))
     card, heard = SoundCard(BOTH, spawn=spawn), []
     card.speaker.sound(b"")
-    card.speaker.start()
+    card.speaker.start(idly)
     card.microphone.start(heard.append)
     await until(lambda: poverty.refused > 5)
     poverty.fault = None

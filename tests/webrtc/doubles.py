@@ -82,8 +82,9 @@ class _Microphone(_Part):
 class _Speaker(_Part):
     name = "speaker"
 
-    def start(self) -> None:
+    def start(self, on_room: Callable[[], None]) -> None:
         self._parts.log.append("start speaker")
+        self._parts.on_room = on_room
 
     @property
     def waiting(self) -> int:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from array import array
 from collections import deque
+from collections.abc import Callable
 
 import pytest
 
 from homecall_pi.core.ports import BLOCK_SAMPLES
 from homecall_pi.webrtc.opus import FRAME_SAMPLES, VoiceEncoder
-from homecall_pi.webrtc.voice import SILENT_DBFS, Level, Voice, blend
+from homecall_pi.webrtc.voice import AHEAD_BLOCKS, SILENT_DBFS, Level, Voice, blend
 
-from ..conftest import PATIENCE_S
-from ..doubles import in_background
-
+SILENCE = bytes(2 * BLOCK_SAMPLES)
 LOUD = b"\x00\x40" * FRAME_SAMPLES
 
 
@@ -23,33 +21,37 @@ class Card:
 
     def __init__(self) -> None:
         self.queue: deque[bytes] = deque()
-        self.played = bytearray()
-        self._asked = asyncio.Event()
+        self._played = bytearray()
 
     @property
     def waiting(self) -> int:
-        self._asked.set()
         return len(self.queue)
 
-    def start(self) -> None:
-        """Is open."""
-
-    def stop(self) -> None:
-        """Is never closed."""
+    def start(self, on_room: Callable[[], None]) -> None:
+        self._on_room = on_room
 
     def play(self, block: bytes) -> None:
         assert len(block) == 2 * BLOCK_SAMPLES
         self.queue.append(block)
 
-    async def take(self, blocks: int) -> bytes:
-        """The next blocks, each taken when there is one."""
-        async with asyncio.timeout(PATIENCE_S):
-            for _ in range(blocks):
-                while not self.queue:
-                    self._asked.clear()
-                    await self._asked.wait()
-                self.played += self.queue.popleft()
-        return bytes(self.played)
+    def take(self, blocks: int) -> bytes:
+        """All blocks so far, with so many more."""
+        for _ in range(blocks):
+            self._played += self.queue.popleft()
+            self._on_room()
+        return bytes(self._played)
+
+
+@pytest.fixture
+async def card() -> Card:
+    return Card()
+
+
+@pytest.fixture
+async def voice(card: Card) -> Voice:
+    voice = Voice(card)  # type: ignore[arg-type]
+    card.start(voice.supply)
+    return voice
 
 
 def tone(frames: int) -> list[bytes]:
@@ -65,40 +67,35 @@ def deliver(voice: Voice, packets: list[bytes], lost: frozenset[int] = frozenset
             voice.receive(index, index * FRAME_SAMPLES, packet)
 
 
-async def test_before_the_first_packet_nothing_is_played():
-    card = Card()
-    voice = Voice(card)
-    async with in_background(voice.run()):
-        await asyncio.sleep(0)
+async def test_before_the_first_packet_nothing_is_played(voice: Voice, card: Card):
+    voice.supply()
     assert not card.queue
 
 
-async def test_until_enough_has_come_there_is_silence_that_does_not_count():
-    card = Card()
-    voice = Voice(card)
+async def test_until_enough_has_come_there_is_silence_that_does_not_count(voice: Voice, card: Card):
+    card.queue.extend([SILENCE] * AHEAD_BLOCKS)
     voice.receive(0, 0, tone(1)[0])
     voice._jitter.target_s = 1.0
-    async with in_background(voice.run()):
-        assert await card.take(6) == bytes(6 * 2 * BLOCK_SAMPLES)
+    assert card.take(AHEAD_BLOCKS + 6) == SILENCE * (AHEAD_BLOCKS + 6)
     assert voice.level.samples == 0
 
 
-async def test_the_loudspeaker_sets_the_pace():
-    card = Card()
-    voice = Voice(card)
+async def test_the_loudspeaker_sets_the_pace(voice: Voice, card: Card):
     deliver(voice, tone(30))
-    async with in_background(voice.run()):
-        await card.take(1)
-        ahead = len(card.queue)
-    assert ahead <= 3
+    for _ in range(5):
+        assert len(card.queue) == AHEAD_BLOCKS
+        card.take(1)
 
 
-async def test_packets_are_heard():
-    card = Card()
-    voice = Voice(card)
+async def test_a_loudspeaker_that_takes_nothing_is_given_nothing(voice: Voice, card: Card):
+    card.queue.extend([SILENCE] * 10)
+    deliver(voice, tone(30))
+    assert len(card.queue) == 10
+
+
+async def test_packets_are_heard(voice: Voice, card: Card):
     deliver(voice, tone(8))
-    async with in_background(voice.run()):
-        heard = await card.take(14)
+    heard = card.take(14)
     level = Level()
     level.add(heard[-4 * BLOCK_SAMPLES :])
     assert level.dbfs > -10
@@ -106,12 +103,9 @@ async def test_packets_are_heard():
     assert voice.level.dbfs > -12
 
 
-async def test_a_lost_packet_leaves_no_hole():
-    card = Card()
-    voice = Voice(card)
+async def test_a_lost_packet_leaves_no_hole(voice: Voice, card: Card):
     deliver(voice, tone(12), lost=frozenset({6}))
-    async with in_background(voice.run()):
-        heard = await card.take(20)
+    heard = card.take(20)
     size = 2 * BLOCK_SAMPLES
     for start in range(6 * size, len(heard), size):
         level = Level()

@@ -1,0 +1,37 @@
+"""The visitor's voice on its way to the page: Opus packets of 20 ms, as the microphone delivers."""
+
+from __future__ import annotations
+
+from aiortc import RTCRtpSender
+
+from .media_sender import MediaSender
+from .opus import FRAME_SAMPLES, VoiceEncoder
+from .rtp import RtpStream
+
+
+class VoiceSender(MediaSender):
+    """Sends what the microphone hears."""
+
+    what = "sound"
+
+    def __init__(self, sender: RTCRtpSender) -> None:
+        super().__init__(sender)
+        self._encoder: VoiceEncoder
+        self._sound = b""
+        """Not yet a whole packet's."""
+        self._samples = 0
+
+    def put(self, block: bytes) -> None:
+        """Takes one block from the microphone; before the connection stands, it is dropped."""
+        if self._stream is not None:
+            self._sound += block
+            if len(self._sound) >= 2 * FRAME_SAMPLES:
+                sound, self._sound = self._sound, b""
+                self._guard(self._send_sound, self._stream, sound)
+
+    def _begin(self) -> None:
+        self._encoder = VoiceEncoder()
+
+    def _send_sound(self, stream: RtpStream, sound: bytes) -> None:
+        pts, self._samples = self._samples, self._samples + FRAME_SAMPLES
+        self._send_media(stream, [self._encoder.encode(sound)], pts)
