@@ -24,6 +24,18 @@ from .webrtc.peers import Peers
 
 log = logging.getLogger(__name__)
 
+MAX_WAITING = 256
+"""Events that wait to be handled, which the loop does as soon as it can. Of more than that, those
+are dropped that server and page can bring about by a word: it is a flood."""
+_SAID = (
+    events.AnswerReceived
+    | events.CandidateReceived
+    | events.Accepted
+    | events.Declined
+    | events.HungUp
+    | events.ReleaseWanted
+)
+
 
 class Doorbell:
     """Feeds every event to the call's table and performs the actions that come out of it."""
@@ -46,7 +58,8 @@ class Doorbell:
 
     def post(self, event: Event) -> None:
         """Takes an event. The loop's thread."""
-        self._events.put_nowait(event)
+        if self._events.qsize() < MAX_WAITING or not isinstance(event, _SAID):
+            self._events.put_nowait(event)
 
     @property
     def status(self) -> str:

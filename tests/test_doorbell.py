@@ -25,7 +25,7 @@ from homecall_pi.core.events import (
 from homecall_pi.core.messages import IceCandidate, Join, Leave, Message, Offer
 from homecall_pi.core.seal import Guard
 from homecall_pi.core.state import Limits, Reason, State
-from homecall_pi.doorbell import Doorbell
+from homecall_pi.doorbell import MAX_WAITING, Doorbell
 from homecall_pi.log import current_call
 
 from .conftest import PATIENCE_S
@@ -162,6 +162,18 @@ async def test_events_posted_while_one_is_handled_keep_their_order(
         LEAVE,
         JOIN,
     ]
+
+
+async def test_of_a_flood_of_words_a_few_are_heard_and_the_button_is_still(
+    doorbell: Doorbell, around: Around
+):
+    await do(doorbell, LineUp(replaces_offers=True), Pressed(), OfferReady(1, OFFER))
+    around.take()
+    words = [CandidateReceived(IceCandidate(f"candidate:{n}")) for n in range(10 * MAX_WAITING)]
+    await do(doorbell, *words, HangUp())
+    taken = [("candidate", 1, word.candidate) for word in words]
+    assert [done for done in around.take() if done in taken] == taken[:MAX_WAITING]
+    assert doorbell.last_reason is Reason.HUNG_UP
 
 
 @pytest.mark.parametrize("limits", [Limits(ring_s=0.01)])
