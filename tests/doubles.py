@@ -21,7 +21,7 @@ NAME = "Front door"
 _E = TypeVar("_E", bound=Event)
 
 
-def idly() -> None:
+def idly(*_: object) -> None:
     """Is called, and does nothing."""
 
 

@@ -67,7 +67,7 @@ class Line:
     """
 
     def __init__(self, url: str, registration: Join, emit: Callable[[Event], None]) -> None:
-        self._server = Dialler(url)
+        self._server = Dialler(url, self._drop)
         self._registration = registration
         self._emit = emit
         self._outbox: _Outbox | None = None
@@ -117,8 +117,11 @@ class Line:
         try:
             self._outbox.put_nowait(message)
         except asyncio.QueueFull:
-            self._warn_once("the line to the signaling server moves nothing; dropping it")
-            self._connection.transport.abort()
+            self._drop(self._connection)
+
+    def _drop(self, connection: ClientConnection) -> None:
+        self._warn_once("the line to the signaling server moves nothing; dropping it")
+        connection.transport.abort()
 
     def sweep(self) -> None:
         """Empties the server's queue for the room, before any later message is sent.

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from http import HTTPStatus
+from socket import SO_RCVBUF, SOL_SOCKET
 
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection
@@ -476,6 +477,25 @@ async def test_a_line_that_moves_nothing_is_dropped(
         async with asyncio.timeout(PATIENCE_S):
             while events.none():
                 line.send(big)
+                await asyncio.sleep(0)
+        await events.next(LineDown)
+        await events.next(LineUp)
+    assert "the line to the signaling server moves nothing; dropping it" in warnings(caplog)
+
+
+async def test_a_server_that_pings_without_end_and_reads_nothing_is_dropped(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    """The library answers each ping."""
+    pings = 1000 * (b"\x89\x7d" + bytes(125))
+    async with signal.running(), connected(signal) as (_, events):
+        await events.next(LineUp)
+        server = (await signal.visit()).socket.transport
+        server.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        server.pause_reading()
+        async with asyncio.timeout(PATIENCE_S):
+            while events.none():
+                server.write(pings)
                 await asyncio.sleep(0)
         await events.next(LineDown)
         await events.next(LineUp)

@@ -13,7 +13,7 @@ from homecall_pi.signaling import dial
 from homecall_pi.signaling.dial import FAILURES, Dialler
 
 from ..authority import Authority
-from ..doubles import Signal
+from ..doubles import Signal, idly
 from ..portal import portal, security
 
 UNSPEC, IPV4 = socket.AF_UNSPEC, socket.AF_INET
@@ -55,13 +55,13 @@ async def connect(dialler: Dialler, monkeypatch: pytest.MonkeyPatch, *ends: Any)
 
 async def test_ipv6_that_leads_nowhere_is_gone_round(monkeypatch: pytest.MonkeyPatch):
     ends = (TimeoutError(), None, None, TimeoutError(), None)
-    attempts = await connect(Dialler("ws://localhost/signal"), monkeypatch, *ends)
+    attempts = await connect(Dialler("ws://localhost/signal", idly), monkeypatch, *ends)
     assert attempts.families == [UNSPEC, IPV4, IPV4, IPV4, UNSPEC]
 
 
 async def test_where_there_is_no_ipv4_all_is_tried_again_at_once(monkeypatch: pytest.MonkeyPatch):
     ends = (TimeoutError(), no_address(), None, no_address(), OSError(), None)
-    attempts = await connect(Dialler("ws://localhost/signal"), monkeypatch, *ends)
+    attempts = await connect(Dialler("ws://localhost/signal", idly), monkeypatch, *ends)
     assert attempts.families == [UNSPEC, IPV4, *[UNSPEC] * 4]
 
 
@@ -69,13 +69,13 @@ async def test_certificates_are_read_anew_only_when_one_was_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
 ):
     ends = (None, OSError(), ssl.SSLCertVerificationError(), None)
-    attempts = await connect(Dialler("wss://localhost/signal"), monkeypatch, *ends)
+    attempts = await connect(Dialler("wss://localhost/signal", idly), monkeypatch, *ends)
     contexts = [options["ssl"] for options in attempts.options]
     assert contexts[0] is contexts[1] is contexts[2] is not contexts[3]
 
 
 async def test_without_tls_no_certificates_are_read(monkeypatch: pytest.MonkeyPatch):
-    attempts = await connect(Dialler("ws://localhost/signal"), monkeypatch, None)
+    attempts = await connect(Dialler("ws://localhost/signal", idly), monkeypatch, None)
     assert "ssl" not in attempts.options[0]
 
 
@@ -87,14 +87,14 @@ async def test_a_certificate_is_verified(tmp_path: Path, monkeypatch: pytest.Mon
         async with portal("page", tls=tls) as server:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(FAILURES) as raised:
-                await Dialler(f"wss://localhost:{port}/signal").connect()
+                await Dialler(f"wss://localhost:{port}/signal", idly).connect()
             assert fault in type(raised.value).__name__
 
 
 async def test_asks_for_no_compression_and_sends_no_pings_by_itself():
     signal = Signal()
     async with signal.running():
-        connection = await Dialler(signal.url).connect()
+        connection = await Dialler(signal.url, idly).connect()
         visit = await signal.visit()
         assert "Sec-WebSocket-Extensions" not in visit.socket.request.headers
         assert connection.ping_interval is None

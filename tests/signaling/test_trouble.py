@@ -15,7 +15,7 @@ from homecall_pi.signaling.dial import FAILURES, Dialler
 from homecall_pi.signaling.trouble import explain, is_login_page
 
 from ..authority import Authority
-from ..doubles import Signal
+from ..doubles import Signal, idly
 from ..portal import portal, security
 
 LOGIN = "is there a login page in this network?"
@@ -24,7 +24,7 @@ LOGIN = "is there a login page in this network?"
 async def fault(url: str) -> Exception:
     """What comes of an attempt to connect."""
     with pytest.raises(FAILURES) as raised:
-        await Dialler(url).connect()
+        await Dialler(url, idly).connect()
     return raised.value
 
 
