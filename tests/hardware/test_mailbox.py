@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+import pytest
+
 from homecall_pi.hardware.mailbox import Mailbox
 
 from ..conftest import PATIENCE_S
@@ -36,6 +38,29 @@ async def test_when_the_loop_is_late_the_oldest_items_are_dropped():
         mailbox.post(item)
     await asyncio.sleep(0)
     assert arrived == [7, 8, 9]
+
+
+async def test_a_loop_that_is_late_is_called_once_for_all_that_waits(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    calls: list[object] = []
+    loop = asyncio.get_running_loop()
+    call = loop.call_soon_threadsafe
+
+    def call_soon_threadsafe(*work: object) -> None:
+        calls.append(work)
+        call(*work)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", call_soon_threadsafe)
+    arrived: list[int] = []
+    mailbox = Mailbox(arrived.append, capacity=3)
+    for item in range(1000):
+        mailbox.post(item)
+    assert len(calls) == 1
+    await asyncio.sleep(0)
+    mailbox.post(1000)
+    await asyncio.sleep(0)
+    assert arrived == [997, 998, 999, 1000]
 
 
 async def test_nothing_is_delivered_after_close():
