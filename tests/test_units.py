@@ -78,6 +78,10 @@ def test_whatever_else_ends_it_is_no_end(unit: str):
     assert str(HomeCallError.exit_code) not in codes.split()
 
 
+def test_a_helper_that_is_ended_for_want_of_memory_does_not_end_the_door():
+    assert settings(DOOR)["OOMPolicy"] == ["continue"]
+
+
 @BOTH
 def test_the_program_is_told_of_by_itself_and_watched(unit: str):
     assert settings(unit)["Type"] == ["notify"]

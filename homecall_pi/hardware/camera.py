@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from ..core.ports import AccessUnit
 from ..core.progress import Progress
 from . import still
 from .mailbox import Mailbox
 from .watch import Patience, Session, Source
+
+log = logging.getLogger(__name__)
 
 HANG_S = 30.0
 """Seconds without a picture, or an end, after which a driver is taken to hang for ever."""
@@ -50,6 +54,15 @@ class WatchedCamera:
 
         self._mailbox = Mailbox(deliver, capacity=UNITS_WAITING)
         if self._session is None:
+            self._switch_on()
+        else:
+            self._session.force_key_frame()
+
+    def _switch_on(self, *, told: bool = False) -> None:
+        """Tries again and again, while it is wanted, where no thread is to be had."""
+        if self._session is not None or self._mailbox is None:
+            return
+        try:
             self._session = Session(
                 self.open_source,
                 self._post,
@@ -58,8 +71,11 @@ class WatchedCamera:
                 device=self._device,
                 progress=self.progress,
             )
-        else:
-            self._session.force_key_frame()
+        except RuntimeError as error:
+            if not told:
+                log.warning("the camera cannot be switched on: %s; trying again", error)
+            again = partial(self._switch_on, told=True)
+            asyncio.get_running_loop().call_later(self._patience.retry_s, again)
 
     def force_key_frame(self) -> None:
         """Makes the next picture a key frame."""

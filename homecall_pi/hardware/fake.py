@@ -37,7 +37,10 @@ class Worker:
     def __init__(self, name: str, run: Callable[[threading.Event], None]) -> None:
         self._run = run
         self._stopping = threading.Event()
-        threading.Thread(target=self._guard, name=name, daemon=True).start()
+        try:
+            threading.Thread(target=self._guard, name=name, daemon=True).start()
+        except RuntimeError as error:  # there is none to be had
+            log.warning("the %s does not start: %s", name, error)
 
     def _guard(self) -> None:
         try:

@@ -60,7 +60,11 @@ class Source(Protocol):
 
 
 class Session:
-    """A camera from being switched on to being switched off. Its methods return at once."""
+    """A camera from being switched on to being switched off. Its methods return at once.
+
+    Raises:
+        RuntimeError: there is no thread to be had.
+    """
 
     def __init__(
         self,
@@ -85,6 +89,7 @@ class Session:
         self._sending = threading.Lock()
         self._fault = ""
         self._card: Card | None = None
+        self._lacking = False
         self._began = _now()
         self._last_pts = -1
         threading.Thread(target=self._run, name="camera-watch", daemon=True).start()
@@ -105,15 +110,28 @@ class Session:
         self._wake.set()
 
     def _run(self) -> None:
-        attempt = self._try()
+        attempt: _Attempt | None = None
         while not self._stopping:
+            attempt = self._look(attempt)
             self._wake.wait(self._pause_s())
             self._wake.clear()
+        if attempt is not None:
+            attempt.stopping.set()
+
+    def _look(self, attempt: _Attempt | None) -> _Attempt | None:
+        """Does what is due; the attempt to go on with."""
+        try:
             attempt = self._look_after(attempt)
             key_frame, self._key_frame_wanted = self._key_frame_wanted, False
             attempt.steer(key_frame, self._bitrate_bps)
             self._show_card(key_frame)
-        attempt.stopping.set()
+        except Exception as error:  # no memory for a picture, or no thread to be had
+            if not self._lacking:
+                log.warning("the camera lacks what it needs: %r; trying again", error)
+            self._lacking = True
+        else:
+            self._lacking = False
+        return attempt
 
     def _pause_s(self) -> float:
         patience = self._patience
@@ -124,8 +142,10 @@ class Session:
             self._open_source(), self._device, self._progress, self._from_camera, self._wake
         )
 
-    def _look_after(self, attempt: _Attempt) -> _Attempt:
+    def _look_after(self, attempt: _Attempt | None) -> _Attempt:
         """The attempt to go on with: another one when this has failed and some time is over."""
+        if attempt is None:
+            return self._try()
         reason = attempt.fault(self._patience)
         if not reason:
             return attempt
@@ -140,12 +160,12 @@ class Session:
             if not self._fault:
                 log.warning("%s%s; a card is shown until it is back", reason, detail)
             if reason != self._fault:
-                self._card = Card(*self._size, reason)
-            self._fault = reason
+                self._fault, self._card = reason, None
 
     def _show_card(self, key_frame: bool) -> None:
         with self._sending:
-            if self._card is not None:
+            if self._fault:
+                self._card = self._card or Card(*self._size, self._fault)
                 data, is_key_frame = self._card.encode(key_frame=key_frame)
                 self._send(data, is_key_frame, _now())
 

@@ -64,6 +64,7 @@ class Peers:
         self._wanted = asyncio.Event()
         self._gathering = asyncio.Lock()
         self._stopping = False
+        self._known_addresses: set[str] = set()
         self._told: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.progress = Progress("preparation of connections", HANG_S)
@@ -82,7 +83,7 @@ class Peers:
                 continue
 
     async def _prepare(self) -> None:
-        self._servers.refresh(_addresses())
+        self._servers.refresh(self._addresses())
         if self._lacks_ready():
             # Not cancelled with this task: half a gathering would leave sockets open.
             await asyncio.wait([self._spawn(self._renew())])
@@ -92,7 +93,7 @@ class Peers:
         self._servers.retry()
         self._wanted.set()
         if self._current is not None:
-            self._current.check_address(_addresses())
+            self._current.check_address(self._addresses())
 
     async def stop(self) -> None:
         """Closes everything, and waits for it."""
@@ -186,7 +187,7 @@ class Peers:
                 pass
         peer, self._spare = self._spare, None
         if peer is None:
-            await self._servers.hurry(_addresses(), anew=self._again)
+            await self._servers.hurry(self._addresses(), anew=self._again)
             peer = await self._gather(HURRY_S)
         if number == self._number:
             self._begin(peer, number)
@@ -200,7 +201,7 @@ class Peers:
 
     async def _gather(self, patience_s: float) -> Peer:
         """A connection that can be offered; servers are waited for no longer than `patience_s`."""
-        addresses = _addresses()
+        addresses = self._addresses()
         peer = Peer(self._door, self._servers.choice(), patience_s)
         self._serial += 1
         try:
@@ -227,10 +228,10 @@ class Peers:
         return steady.uptime() - peer.gathered_at
 
     def _is_stale(self, peer: Peer) -> bool:
-        return self._age_s(peer) > MAX_AGE_S or peer.gathered_on != _addresses()
+        return self._age_s(peer) > MAX_AGE_S or peer.gathered_on != self._addresses()
 
     async def _renew(self) -> None:
-        await self._servers.settle(_addresses())
+        await self._servers.settle(self._addresses())
         async with self._gathering:
             await self._renew_spare()
 
@@ -245,6 +246,12 @@ class Peers:
             return
         self._discard(self._spare)
         self._spare = fresh
+
+    def _addresses(self) -> set[str]:
+        """The machine's addresses; those from before where they cannot be had just now."""
+        with contextlib.suppress(OSError):  # no file or memory for the question
+            self._known_addresses = _addresses()
+        return self._known_addresses
 
     def _discard(self, *peers: Peer | None) -> None:
         for peer in peers:

@@ -7,7 +7,7 @@ import logging
 import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +19,7 @@ from homecall_pi.config import CameraConfig
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import camera as camera_module
-from homecall_pi.hardware import picamera
+from homecall_pi.hardware import picamera, watch
 from homecall_pi.hardware.camera import WatchedCamera
 from homecall_pi.hardware.fake_picamera2 import Encoder, Machine, MappedArray, Output, Transform
 from homecall_pi.hardware.watch import Patience
@@ -255,6 +255,67 @@ async def test_a_camera_that_is_unplugged_during_a_call_comes_back_after_it_is_p
     assert messages == [
         "the camera does not respond; a card is shown until it is back",
         "the camera is back",
+    ]
+    camera.stop()
+
+
+class Poverty:
+    """Takes away what is taken for granted, until it is over."""
+
+    def __init__(self, real: Callable[..., Any], fault: Exception, name: str = "") -> None:
+        self.over = False
+        self.refused = 0
+        self._real, self._fault, self._name = real, fault, name
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        if self.over or self._name not in options.get("name", ""):
+            return self._real(*arguments, **options)
+        self.refused += 1
+        raise self._fault
+
+
+@pytest.mark.parametrize("name", ["camera", "camera-watch"])
+async def test_where_no_thread_is_to_be_had_the_camera_comes_later(
+    name: str,
+    camera: WatchedCamera,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    thread = Poverty(threading.Thread, RuntimeError("can't start new thread"), name)
+    monkeypatch.setattr(watch.threading, "Thread", thread)
+    camera._patience.stall_s = 0.0  # it looks all the time
+    units = film(camera)
+    async with asyncio.timeout(PATIENCE_S):
+        while thread.refused < 3:
+            await asyncio.sleep(0.001)
+    camera._patience.stall_s = PATIENCE_S
+    thread.over = True
+    await until_picture(units)
+    assert len(caplog.messages) == 1
+    assert "can't start new thread" in caplog.messages[0]
+    camera.stop()
+
+
+async def test_where_no_memory_is_to_be_had_the_card_comes_later(
+    machine: Machine,
+    camera: WatchedCamera,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    card = Poverty(watch.Card, MemoryError())
+    monkeypatch.setattr(watch, "Card", card)
+    machine.connected = False
+    units = film(camera)
+    async with asyncio.timeout(PATIENCE_S):
+        while card.refused < 3:
+            await asyncio.sleep(0.001)
+    card.over = True
+    await until_card(units)
+    machine.connected = True
+    await until_picture(units)
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "no camera is connected",
+        "the camera lacks what it needs: MemoryError()",
     ]
     camera.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 
@@ -167,6 +168,19 @@ async def test_on_another_network_another_connection_gets_ready(
     monkeypatch.setattr(peers_module, "_addresses", lambda: {"192.0.2.99"})
     running._wanted.set()
     await spare(gathered)
+
+
+async def test_addresses_that_cannot_be_had_just_now_are_those_from_before(
+    running: Peers, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    def fail() -> set[str]:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    assert running._spare is not None
+    ready = running._spare.offer
+    monkeypatch.setattr(peers_module, "_addresses", fail)
+    assert await ring(running, events, 1) == ready
+    running.look()
 
 
 async def test_a_connection_that_is_too_old_is_replaced(
