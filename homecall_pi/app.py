@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import __version__, control, network, notify
-from .config import Config, link_key, require_ice, require_room, require_server
+from .config.ice import require_ice
+from .config.link import link_key, require_room, require_server
+from .config.schema import Config
 from .control import Command, ControlServer, Status
 from .core.events import HangUp, Pressed
 from .core.messages import Join
@@ -50,7 +52,7 @@ class App:
         guard = Guard(room, link_key(config), required=config.verify == "require")
         self.doorbell = Doorbell(guard, config.name, limits)
         self._door = doors.build(config)
-        self._peers = Peers(self._door, Servers(require_ice(config)), self.doorbell.post)
+        self._peers = Peers(self._door, Servers(require_ice(config.ice)), self.doorbell.post)
         self._line = Line(url, Join(room, config.name), self.doorbell.post)
         self.doorbell.connect(self._line, self._peers, self._door.panel)
         path = Path(config.control) if config.control else control.default_path()

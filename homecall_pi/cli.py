@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 import click
 
 from . import __version__
-from .config import Config, family_link, load, new_key
+from .config.file import load
+from .config.link import family_link, new_key
+from .config.schema import Config
 from .errors import HomeCallError
 from .flags import config_flags, overrides
 

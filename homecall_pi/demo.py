@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from . import control
-from .config import new_key
+from .config.link import new_key
 from .errors import HomeCallError
 
 START_S = 20.0

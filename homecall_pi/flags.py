@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 import msgspec
 
+from .config.keys import Key, keys
 from .errors import OperatorError
-from .keys import Key, keys
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

@@ -10,7 +10,8 @@ import time
 import msgspec
 
 from . import notify
-from .config import Config, IceConfig, IceServer, require_ice
+from .config.ice import IceConfig, IceServer, require_ice
+from .config.schema import Config
 from .health import Health
 from .signaling.server import SignalingServer
 from .vital import first_death, last_words
@@ -25,7 +26,7 @@ async def run(config: Config) -> None:
         OperatorError: the settings are of no use.
         HomeCallError: a vital task died; a new process may do better.
     """
-    ice = require_ice(config)
+    ice = require_ice(config.ice)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -37,7 +37,7 @@ def tidy(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True)
 def no_installed_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keeps the file of a machine that has the program installed out of the tests."""
-    monkeypatch.setattr("homecall_pi.config.DEFAULT_PATH", Path("/nonexistent/config.toml"))
+    monkeypatch.setattr("homecall_pi.config.file.DEFAULT_PATH", Path("/nonexistent/config.toml"))
 
 
 @pytest.fixture

@@ -16,7 +16,9 @@ import pytest
 from homecall_pi import app as app_module
 from homecall_pi import control, network
 from homecall_pi.app import App
-from homecall_pi.config import Config, IceConfig, IceServer, link_key, new_key
+from homecall_pi.config.ice import IceConfig, IceServer
+from homecall_pi.config.link import link_key, new_key
+from homecall_pi.config.schema import Config
 from homecall_pi.control import Status
 from homecall_pi.core import backoff, sdp, seal
 from homecall_pi.core.state import State

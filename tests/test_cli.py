@@ -14,7 +14,7 @@ import pytest
 
 from homecall_pi import __version__, app, cli, control, demo, log
 from homecall_pi import serve as server
-from homecall_pi.config import Config
+from homecall_pi.config.schema import Config
 from homecall_pi.control import Status
 from homecall_pi.errors import HardwareError, HomeCallError
 

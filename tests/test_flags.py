@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from homecall_pi.config import Config, load
+from homecall_pi.config.file import load
+from homecall_pi.config.schema import Config
 from homecall_pi.errors import OperatorError
 from homecall_pi.flags import config_flags, overrides
 

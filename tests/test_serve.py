@@ -9,7 +9,8 @@ import signal
 import pytest
 
 from homecall_pi import serve
-from homecall_pi.config import Config, IceConfig, IceServer, ServeConfig
+from homecall_pi.config.ice import IceConfig, IceServer
+from homecall_pi.config.schema import Config, ServeConfig
 from homecall_pi.core import turn
 from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.health import Health

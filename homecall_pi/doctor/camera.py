@@ -7,7 +7,8 @@ import queue
 import threading
 from pathlib import Path
 
-from ..config import CameraConfig, Config
+from ..config.parts import CameraConfig
+from ..config.schema import Config
 from ..control import Status
 from ..errors import HardwareError, OperatorError
 from ..hardware import door, still

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 from aioice import stun
 
-from ..config import IceServer
+from ..config.ice import IceServer
 from ..webrtc.routes import WRONG_LOGIN, Reached, Route, route_of, tls_context
 from . import tls
 from .check import Check

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..config import PanelConfig
+from ..config.parts import PanelConfig
 from ..errors import HardwareError
 from ..hardware import pins
 from .finding import Finding, fail, ok, warn

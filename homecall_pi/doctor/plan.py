@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..config import CameraConfig, Config
+from ..config.parts import CameraConfig
+from ..config.schema import Config
 from ..control import Status
 from . import camera, ice, machine, network, panel, service, settings, software, sound
 from .check import Check

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from .. import config as settings
-from ..config import Config, link_key, require_ice, require_room, require_server
+from ..config import file
+from ..config.ice import require_ice
+from ..config.link import link_key, require_room, require_server
+from ..config.schema import Config
 from ..errors import OperatorError
 from .finding import Finding, fail, ok, warn
 
@@ -17,13 +19,13 @@ from .finding import Finding, fail, ok, warn
 def read(path: Path | None, given: Mapping[str, Any]) -> tuple[Config | None, Finding]:
     """The file at `path` (None: the installed one, if there is one) with the flags on top of it."""
     try:
-        config = settings.load(path, given)
+        config = file.load(path, given)
         url, room = require_server(config), require_room(config)
         link_key(config)
-        require_ice(config)
+        require_ice(config.ice)
     except OperatorError as error:
         return None, _unusable(error)
-    return config, _seen(path or settings.DEFAULT_PATH, f"{_place(url)}, room {room[:8]}…")
+    return config, _seen(path or file.DEFAULT_PATH, f"{_place(url)}, room {room[:8]}…")
 
 
 def _unusable(error: OperatorError) -> Finding:

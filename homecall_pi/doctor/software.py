@@ -14,7 +14,7 @@ from importlib import metadata
 import msgspec
 
 from .. import __version__
-from ..config import Config
+from ..config.schema import Config
 from .finding import Finding, fail, ok, warn
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ..config import Config, MicrophoneConfig, SoundsConfig, SpeakerConfig
+from ..config.parts import MicrophoneConfig, SoundsConfig, SpeakerConfig
+from ..config.schema import Config
 from ..control import Status
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from ..core.samples import LOUDEST, amplify

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..config import CameraConfig, Config, MicrophoneConfig, PanelConfig, SpeakerConfig
+from ..config.parts import CameraConfig, MicrophoneConfig, PanelConfig, SpeakerConfig
+from ..config.schema import Config
 from ..core.bitrate import Bounds
 from ..core.ports import Camera, Door, Microphone, Panel, Speaker
 from . import null

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ..config import PanelConfig
+from ..config.parts import PanelConfig
 from ..core.actions import Show
 from ..core.button import Rules
 from ..core.ports import DoorRelease

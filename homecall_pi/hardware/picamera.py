@@ -17,7 +17,7 @@ from typing import Any, Final
 import av
 import msgspec
 
-from ..config import CameraConfig
+from ..config.parts import CameraConfig
 from ..core.ports import VIDEO_CLOCK_HZ
 from ..errors import HardwareError, OperatorError
 from .annexb import ParameterSets

@@ -10,7 +10,7 @@ import importlib.util
 import logging
 from collections.abc import Callable
 
-from ..config import MicrophoneConfig, SpeakerConfig
+from ..config.parts import MicrophoneConfig, SpeakerConfig
 from ..core.playout import MAX_BLOCKS_WAITING
 from ..errors import OperatorError
 from .sound_link import Link, Spawn, spawn

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from ..config import SoundsConfig
+from ..config.parts import SoundsConfig
 from ..core.actions import Show
 from ..core.ports import DoorRelease, Panel, Speaker
 from ..core.samples import amplify

@@ -12,7 +12,7 @@ import av
 from av.container import InputContainer
 from av.filter import Graph
 
-from ..config import CameraConfig
+from ..config.parts import CameraConfig
 from ..core.ports import VIDEO_CLOCK_HZ
 from ..errors import HardwareError
 from . import annexb

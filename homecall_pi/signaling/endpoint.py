@@ -10,9 +10,9 @@ import errno
 import os
 import socket
 import ssl
-from ipaddress import ip_address
 from typing import Final, NoReturn
 
+from homecall_pi.core.hosts import is_loopback
 from homecall_pi.errors import OperatorError
 
 BACKLOG: Final = 1024
@@ -22,16 +22,6 @@ _BOTH: Final = {"localhost": ("127.0.0.1", "::1"), "::": ("0.0.0.0", "::")}  # n
 BUFFER_BYTES: Final = 64 * 1024
 """What the kernel keeps for a connection each way, instead of megabytes: for a slow reader, where
 the server counts what is beyond; and of what a flood sends."""
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach that host name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_exposure(host: str, *, tls: bool, behind_proxy: bool) -> None:

@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ..config import IceConfig
+from ..config.ice import IceConfig
 from . import steady
 from .routes import Address, Route, Turn, routes, tls_context
 

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from aioice import stun, turn
 
-from ..config import IceConfig, IceServer
+from ..config.ice import IceConfig, IceServer
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from aiortc.rtp import RTCP_PSFB_PLI, AnyRtcpPacket, RtcpPsfbPacket
 from av.filter import Graph
 
 from homecall_pi.cli import main
-from homecall_pi.config import CameraConfig, Config
+from homecall_pi.config.parts import CameraConfig
+from homecall_pi.config.schema import Config
 from homecall_pi.core.ports import VIDEO_CLOCK_HZ, AccessUnit, Door
 from homecall_pi.hardware import clip, door, picamera
 from homecall_pi.hardware.annexb import is_key_frame

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.config import CameraConfig
+from homecall_pi.config.parts import CameraConfig
 from homecall_pi.doctor import camera
 from homecall_pi.doctor.apart import apart
 from homecall_pi.doctor.finding import ok

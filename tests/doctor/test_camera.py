@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.config import CameraConfig
+from homecall_pi.config.parts import CameraConfig
 from homecall_pi.control import Status
 from homecall_pi.doctor import camera
 from homecall_pi.errors import HardwareError

@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from homecall_pi.config import IceServer
+from homecall_pi.config.ice import IceServer
 from homecall_pi.doctor import ice
 from homecall_pi.doctor.check import examine
 from homecall_pi.doctor.finding import Finding

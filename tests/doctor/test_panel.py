@@ -11,7 +11,7 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from homecall_pi.config import PanelConfig
+from homecall_pi.config.parts import PanelConfig
 from homecall_pi.doctor import panel
 from homecall_pi.doctor.finding import Finding
 from homecall_pi.errors import HardwareError

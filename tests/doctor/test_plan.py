@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from homecall_pi.config import CameraConfig, Config, MicrophoneConfig, PanelConfig
+from homecall_pi.config.parts import CameraConfig, MicrophoneConfig, PanelConfig
+from homecall_pi.config.schema import Config
 from homecall_pi.doctor import plan, service
 
 from ..doubles import ROOM

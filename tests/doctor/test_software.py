@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from homecall_pi import __version__
-from homecall_pi.config import Config, MicrophoneConfig, PanelConfig, SpeakerConfig
+from homecall_pi.config.parts import MicrophoneConfig, PanelConfig, SpeakerConfig
+from homecall_pi.config.schema import Config
 from homecall_pi.doctor import software
 from homecall_pi.doctor.software import ALWAYS, Library
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.config import MicrophoneConfig, SoundsConfig, SpeakerConfig
+from homecall_pi.config.parts import MicrophoneConfig, SoundsConfig, SpeakerConfig
 from homecall_pi.control import Status
 from homecall_pi.core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from homecall_pi.doctor import sound

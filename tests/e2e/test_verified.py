@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from homecall_pi import config
+from homecall_pi.config.link import new_key
 
 from .conftest import Household
 from .deployed import DeployedServer
@@ -26,7 +26,7 @@ from .lying import (
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-KEY = config.new_key()
+KEY = new_key()
 DOOR, PAGE = "Front door", "Anna"
 ROUNDS = 2
 

@@ -8,14 +8,9 @@ import sys
 
 import pytest
 
-from homecall_pi.config import (
-    Config,
-    MicrophoneConfig,
-    PanelConfig,
-    SoundsConfig,
-    SpeakerConfig,
-    load,
-)
+from homecall_pi.config.file import load
+from homecall_pi.config.parts import MicrophoneConfig, PanelConfig, SoundsConfig, SpeakerConfig
+from homecall_pi.config.schema import Config
 from homecall_pi.core.actions import Show
 from homecall_pi.core.state import State
 from homecall_pi.errors import OperatorError
@@ -106,7 +101,8 @@ def test_a_library_that_the_card_lacks_is_told_with_the_cure(
 def test_the_sound_card_alone_imports_neither_its_library_nor_numpy():
     """An idle door has no use for them, and no memory to spare."""
     code = (
-        "import sys; from homecall_pi.config import load; from homecall_pi.hardware import door; "
+        "import sys; from homecall_pi.config.file import load; "
+        "from homecall_pi.hardware import door; "
         "door.build(load(None, {'microphone': {'source': 'pyaudio'}})); "
         "sys.exit(bool({'numpy', 'pyaudio'} & set(sys.modules)))"
     )

@@ -14,7 +14,7 @@ import pytest
 from gpiozero import LED, Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
-from homecall_pi.config import PanelConfig
+from homecall_pi.config.parts import PanelConfig
 from homecall_pi.core.actions import Show
 from homecall_pi.core.state import State
 from homecall_pi.hardware import gpio, gpio_parts, pins, pulse, relay

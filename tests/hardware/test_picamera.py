@@ -15,7 +15,7 @@ from typing import Any
 import av
 import pytest
 
-from homecall_pi.config import CameraConfig
+from homecall_pi.config.parts import CameraConfig
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import camera as camera_module

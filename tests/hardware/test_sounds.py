@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.config import SoundsConfig
+from homecall_pi.config.parts import SoundsConfig
 from homecall_pi.core.actions import Show
 from homecall_pi.core.state import Reason, State
 from homecall_pi.core.tones import Tone

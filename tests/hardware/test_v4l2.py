@@ -11,7 +11,7 @@ import av
 import pytest
 from av.container import InputContainer
 
-from homecall_pi.config import CameraConfig
+from homecall_pi.config.parts import CameraConfig
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.errors import HardwareError
 from homecall_pi.hardware import clip

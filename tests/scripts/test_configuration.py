@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.config import Config, load
+from homecall_pi.config.file import load
+from homecall_pi.config.schema import Config
 
 PROJECT = Path(__file__).parents[2]
 KEY = "AAAAAAAAAAAAAAAAAAAAAA"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from aioice.stun import Class, Message, Method
 
-from homecall_pi.config import IceConfig, IceServer
+from homecall_pi.config.ice import IceConfig, IceServer
 from homecall_pi.webrtc import ice
 from homecall_pi.webrtc.hooks import MAX_WAITING_BYTES
 from homecall_pi.webrtc.ice import AGAIN_S, KNOWN_S, Choice, Servers

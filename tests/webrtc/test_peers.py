@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from homecall_pi.config import IceConfig, IceServer
+from homecall_pi.config.ice import IceConfig, IceServer
 from homecall_pi.core import sdp
 from homecall_pi.core.events import Accepted, Connected, OfferReady, PeerFailed
 from homecall_pi.core.messages import IceCandidate

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aioice import stun
 
-from homecall_pi.config import IceConfig, IceServer
+from homecall_pi.config.ice import IceConfig, IceServer
 from homecall_pi.webrtc.routes import Reached, Route, route_of, routes
 
 from ..coturn import free_port

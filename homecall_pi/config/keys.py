@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec.inspect import Metadata, Type, type_info
 
-from .config import Config
+from .schema import Config
 
 UNITS = {
     "s": "seconds",

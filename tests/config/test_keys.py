@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 from msgspec.inspect import FloatType, IntType
 
-from homecall_pi.config import Config, IceServer
-from homecall_pi.keys import Section, keys, section, sections
+from homecall_pi.config.ice import IceServer
+from homecall_pi.config.keys import Section, keys, section, sections
+from homecall_pi.config.schema import Config
 
 
 def test_every_section_is_there_in_its_order_after_the_keys_without_one():

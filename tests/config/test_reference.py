@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from homecall_pi import reference
-from homecall_pi.config import Config, load
-from homecall_pi.keys import Key, keys
+from homecall_pi.config import reference
+from homecall_pi.config.file import load
+from homecall_pi.config.keys import Key, keys
+from homecall_pi.config.schema import Config
 
-PROJECT = Path(__file__).parents[1]
+PROJECT = Path(__file__).parents[2]
 FILE = PROJECT / reference.FILE
 MANUAL = PROJECT / reference.MANUAL
 

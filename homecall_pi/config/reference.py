@@ -25,12 +25,12 @@ from msgspec.inspect import (
     VarTupleType,
 )
 
-from .config import IceServer
+from .ice import IceServer
 from .keys import Key, Section, section, sections
 
 FILE = "config/config.toml"
 MANUAL = "docs/configuration.md"
-MARK = "<!-- From here on written by scripts/reference, from homecall_pi/config.py. -->\n"
+MARK = "<!-- From here on written by scripts/reference, from homecall_pi/config. -->\n"
 WIDTH = 100
 HEAD = """\
 # HomeCall Pi. Every key with its default; docs/configuration.md has their values and bounds.

@@ -1,0 +1,20 @@
+"""The parts at the door as they are configured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from homecall_pi.config.file import load
+
+
+def test_two_parts_on_one_pin_are_refused_and_the_pin_named(error_of: Callable[[str], str]) -> None:
+    assert error_of("[panel]\nled_pin = 17\nrelay_pin = 17") == (
+        "config.toml: panel: GPIO 17 is given twice: each part needs its own pin; "
+        "see `homecall-pi config --help`"
+    )
+
+
+def test_parts_that_are_not_wired_need_no_pin(file: Path) -> None:
+    file.write_text("[panel]\nled_pin = -1\nrelay_pin = -1\nbutton_pin = -1")
+    assert load(file, {}).panel.led_pin == -1
