@@ -24,12 +24,8 @@ class _Sound:
 
     def __init__(self, once: bytes, then: bytes) -> None:
         self.ended = not (once or then)
-        self._blocks = self._cut(once, then)
-
-    def _cut(self, once: bytes, then: bytes) -> Iterator[bytes]:
-        yield from _blocks(once)
-        while then:
-            yield from _blocks(then)
+        # Of no method: it would hold this object, and the two their samples until all is collected.
+        self._blocks = _cut(once, then)
 
     def next(self) -> bytes | None:
         block = next(self._blocks, None)
@@ -81,6 +77,12 @@ class Playout:
         except IndexError:
             return SILENCE if sound is None else sound
         return voice if sound is None else mix(voice, sound)
+
+
+def _cut(once: bytes, then: bytes) -> Iterator[bytes]:
+    yield from _blocks(once)
+    while then:
+        yield from _blocks(then)
 
 
 def _blocks(samples: bytes) -> Iterator[bytes]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from homecall_pi.core.playout import BLOCK_BYTES, MAX_BLOCKS_WAITING, SILENCE, Playout
@@ -71,3 +74,14 @@ def test_voice_and_sound_are_heard_together(playout: Playout):
     playout.play(block(100))
     playout.sound(block(11) + block(12))
     assert [playout.next() for _ in range(2)] == [block(111), block(12)]
+
+
+def test_a_sound_that_was_replaced_is_given_up_at_once(playout: Playout):
+    """Its samples may take half a megabyte, and nobody collects cycles while a call goes on."""
+    playout.sound(block(1), block(2))
+    assert playout.next() == block(1)
+    replaced = weakref.ref(playout._sound)
+    gc.disable()
+    playout.sound(block(3))
+    assert replaced() is None
+    gc.enable()
