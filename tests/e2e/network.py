@@ -7,6 +7,7 @@
         network.door.run("ip", "address")        # a command in there, its output
         [*network.page.prefix, "chromium"]       # a command line that runs in there
         network.drop(DIRECT_UDP)                 # a rule of nftables' on the router
+        network.reset("tcp dport 443")           # the same, refused out loud
         network.cut("door")                      # the router drops the door's packets, silently
         network.restore("door")
         network.unplug("door")                   # its link goes down, and its address away
@@ -114,7 +115,11 @@ class Network:
 
     def drop(self, match: str) -> None:
         """The router drops the packets that match, of those through it, to it and from it."""
-        self.router.run("nft", "add", "rule", "inet", "faults", "faults", *match.split(), "drop")
+        self._rule(match, "drop")
+
+    def reset(self, match: str) -> None:
+        """The router ends the TCP connections whose packets match."""
+        self._rule(match, "reject with tcp reset")
 
     def cut(self, host: Host) -> None:
         """The router drops all of its packets, both ways. It cannot see that, save by silence."""
@@ -125,7 +130,7 @@ class Network:
         self.router.run("nft", "delete", "element", "inet", "faults", "cut", f"{{ {host} }}")
 
     def clear(self) -> None:
-        """Undoes every `drop` and `cut`."""
+        """Undoes every `drop`, `reset` and `cut`."""
         self.router.run("nft", "flush", "chain", "inet", "faults", "faults")
         self.router.run("nft", "flush", "set", "inet", "faults", "cut")
 
@@ -148,6 +153,10 @@ class Network:
         self._addresses[host] += 1
         self.plug_in(host)
         return self.address(host)
+
+    def _rule(self, match: str, verdict: str) -> None:
+        chain = ("inet", "faults", "faults")
+        self.router.run("nft", "add", "rule", *chain, *match.split(), *verdict.split())
 
     def _namespace(self, host: Host) -> Namespace:
         return self.door if host == "door" else self.page

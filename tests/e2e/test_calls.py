@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import deque
-
 import pytest
 
 from homecall_pi.hardware import clip
 
 from . import sound
 from .conftest import PITCH_HZ, Household
+from .holdings import at_rest
 from .household import Family, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
@@ -18,8 +16,6 @@ pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 SAME_SPEECH = 0.65
 """Similarity: 0.78 to 0.99 in 16 calls, most of them on a busy machine; other speech up to 0.49."""
 CALLS = 20
-REST_LOOKS = 25
-"""Looks (half a second) in which nothing changed: the call is cleared away."""
 
 
 async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
@@ -219,7 +215,7 @@ async def test_many_calls_leave_nothing_behind(household: Household) -> None:
     after: list[dict[str, int]] = []
     for _ in range(CALLS):
         await one_good_call(household, family)
-        after.append(await at_rest(household))
+        after.append(await at_rest(household.door))
     assert household.door.status.calls == CALLS
     for kind in ("tasks", "threads", "files"):
         assert after[-1][kind] <= max(row[kind] for row in after[:3]), (kind, after)
@@ -235,28 +231,3 @@ async def one_good_call(household: Household, family: Family) -> None:
     await family.page.click("#hangup")
     await household.door.becomes("idle")
     await family.becomes("waiting")
-
-
-async def at_rest(household: Household) -> dict[str, int]:
-    """What the daemon holds once the call is cleared away and the next one is prepared."""
-    process = household.door.process
-    seen = deque([0], maxlen=REST_LOOKS)
-
-    def settled() -> bool:
-        seen.append(process.num_threads())
-        return len(seen) == REST_LOOKS and len(set(seen)) == 1
-
-    await until("threads neither come nor go", settled)
-    await until("a connection is ready for the next call", lambda: open_sockets(household) > 0)
-    samples = [process.memory_info().rss for _ in range(3)]
-    return {
-        "tasks": household.door.status.tasks,
-        "threads": process.num_threads(),
-        "files": process.num_fds(),
-        "rss": int(statistics.median(samples)),
-    }
-
-
-def open_sockets(household: Household) -> int:
-    """UDP sockets of the daemon: those of the connection that waits for the next ring."""
-    return len(household.door.process.net_connections("udp"))
