@@ -21,6 +21,8 @@ from .errors import HomeCallError, OperatorError, may_pass
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 4096
+MAX_REQUESTS = 16
+"""Connections served at a time; others are closed."""
 PATIENCE_S = 5.0
 """Seconds that either side waits for the other."""
 RETRY_S = 2.0
@@ -140,6 +142,9 @@ class ControlServer:
         await asyncio.gather(*self._requests, return_exceptions=True)
 
     def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._requests) >= MAX_REQUESTS:
+            writer.close()
+            return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._requests.add(task)
         task.add_done_callback(self._requests.discard)

@@ -124,6 +124,16 @@ async def test_a_client_that_says_nothing_is_dropped(
         writer.close()
 
 
+async def test_of_too_many_connections_the_newest_are_closed(path: Path, daemon: Daemon):
+    async with listening(path, daemon), contextlib.AsyncExitStack() as held:
+        for _ in range(control.MAX_REQUESTS):
+            _, writer = await asyncio.open_unix_connection(path)
+            held.callback(writer.close)
+        with pytest.raises(HomeCallError):
+            await asked(path, "status")
+        assert daemon.asked == []
+
+
 async def test_a_client_that_is_gone_before_the_reply_does_no_harm(
     path: Path, daemon: Daemon, caplog: pytest.LogCaptureFixture
 ):

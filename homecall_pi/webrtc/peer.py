@@ -48,7 +48,8 @@ from .voice_sender import VoiceSender
 log = logging.getLogger(__name__)
 
 MAX_CANDIDATES = 100
-"""Remote candidates tried per connection. Browsers send about a dozen."""
+"""Remote candidates tried per connection: of those up to the answer, and of those that came one by
+one. Browsers send about a dozen."""
 LOOK_S = 0.25
 """Seconds between looks at whether the page is still heard."""
 FAREWELL_S = 0.2
@@ -207,7 +208,7 @@ class Peer:
         text, candidates = _split_candidates(answer)
         await self._pc.setRemoteDescription(RTCSessionDescription(text, "answer"))
         early, self._early = self._early or [], None
-        for candidate in (*candidates, *early):
+        for candidate in (*candidates, *early)[:MAX_CANDIDATES]:
             self._spawn(self._try(candidate))
 
     async def _try(self, init: IceCandidate) -> None:

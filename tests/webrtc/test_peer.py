@@ -195,6 +195,24 @@ async def test_a_flood_of_addresses_is_cut_off(
     await page.connected()
 
 
+async def test_an_answer_may_hold_no_more_addresses_than_those(
+    offered: Peer, page: Page, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    """Pairing and sorting thousands would hold up all the rest."""
+    tried: list[str] = []
+
+    async def look(_: Peer, candidate: IceCandidate) -> None:
+        tried.append(candidate.candidate)
+
+    monkeypatch.setattr(Peer, "_try", look)
+    answer = await page.answer(offered.offer, trickle=True)
+    many = "".join(f"a=candidate:{index}\r\n" for index in range(MAX_CANDIDATES * 2))
+    offered.accept(answer.replace("a=ice-ufrag", f"{many}a=ice-ufrag", 1))
+    await events.next(Connected)  # by what the page knows of the door
+    await page.connected()
+    assert tried == [f"candidate:{index}" for index in range(MAX_CANDIDATES)]
+
+
 @pytest.mark.parametrize("spoil", ["nonsense", "role", "fingerprint", "order", "credentials"])
 async def test_an_answer_that_cannot_be_used_fails_this_connection_and_no_more(
     offered: Peer, page: Page, events: Events, spoil: str
