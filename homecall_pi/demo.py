@@ -42,7 +42,7 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
         )
         door = ["--config", str(config), "--fake", "--control", str(socket)]
         door += ["--speaker-file", str(heard)]
-        door += [f"--{part}-file={file}" for part, file in _files(camera, microphone)]
+        door += _clips(camera, microphone)
         with _process("serve", "--port", str(port)) as server, _process("run", *door) as daemon:
             _wait_until_joined(socket, server, daemon)
             _explain(f"http://localhost:{port}/?room={room}#k={key}", heard, ring_every)
@@ -50,11 +50,12 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
                 _ring_until_done(socket, ring_every, server, daemon)
 
 
-def _files(camera: str | None, microphone: str | None) -> Iterator[tuple[str, str]]:
+def _clips(camera: str | None, microphone: str | None) -> Iterator[str]:
     if camera:
-        yield "camera", str(Path(camera).resolve())
+        yield "--camera-source=file"
+        yield f"--camera-file={Path(camera).resolve()}"
     if microphone:
-        yield "microphone", str(Path(microphone).resolve())
+        yield f"--microphone-file={Path(microphone).resolve()}"
 
 
 @contextlib.contextmanager

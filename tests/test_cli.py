@@ -106,7 +106,7 @@ def test_what_cannot_be_understood_exits_with_2(homecall: Run, arguments: tuple[
         (("run", "--server", "ws://h/signal", "--room", ROOM), "homecall-pi: server: ws:// is "),
         (("run", "--camera-width", "1"), "homecall-pi: command line: camera.width: "),
         (("run", "--config", "/nonexistent"), "homecall-pi: /nonexistent: cannot be read: "),
-        (("run", *WHERE, "--camera-source=fake", "--camera-file=/nonexistent"), "/nonexistent"),
+        (("run", *WHERE, "--camera-source=file", "--camera-file=/nonexistent"), "/nonexistent"),
         (("run", *WHERE, "--control", "/proc/control.sock"), "homecall-pi: the control socket "),
         (("serve", "--port", "-1"), "homecall-pi: command line: serve.port: "),
         (("serve", "--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"), "/nonexistent"),

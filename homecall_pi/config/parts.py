@@ -72,13 +72,14 @@ class CameraConfig(Table, frozen=True):
     """The camera and its encoder (docs/camera.md)."""
 
     source: Annotated[
-        Literal["none", "picamera2", "v4l2", "fake", "test"],
+        Literal["none", "picamera2", "v4l2", "file", "test", "fake"],
         Meta(
             description="picamera2: a Raspberry Pi's camera on the ribbon cable; v4l2: a webcam; "
-            "fake: plays a clip with a running clock; test: a test picture; none: no picture"
+            "file: a clip, over and over; test: a test picture; fake: a visitor in the rain; "
+            "none: no picture"
         ),
     ] = "none"
-    file: Annotated[str, Meta(description="the clip that the fake plays; empty: its own")] = ""
+    file: Annotated[str, Meta(description="the clip, with file")] = ""
     device: Annotated[str, Meta(min_length=1, description="the webcam, with v4l2")] = "/dev/video0"
     width: Annotated[
         int, Meta(ge=160, le=1920, multiple_of=2, description="width of the picture")

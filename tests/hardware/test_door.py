@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from homecall_pi.core.actions import Show
 from homecall_pi.core.state import State
 from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import door
-from homecall_pi.hardware.fake import FakeMicrophone, FakeSpeaker
+from homecall_pi.hardware.fake import FakeCamera, FakeMicrophone, FakeSpeaker
 from homecall_pi.hardware.gpio import GpioPanel
 from homecall_pi.hardware.null import NullPanel, NullSpeaker
 from homecall_pi.hardware.soundcard import CardMicrophone, CardSpeaker
@@ -120,3 +121,10 @@ async def test_a_door_without_a_loudspeaker_takes_sounds_all_the_same():
     speaker = door.build(Config()).speaker
     assert isinstance(speaker, NullSpeaker)
     speaker.sound(b"x")
+
+
+def test_a_clip_as_camera_has_to_be_named(video: Path):
+    with pytest.raises(OperatorError, match=r"camera\.file: name the clip"):
+        door.build(load(None, {"camera": {"source": "file"}}))
+    camera = {"source": "file", "file": str(video)}
+    assert isinstance(door.build(load(None, {"camera": camera})).camera, FakeCamera)
