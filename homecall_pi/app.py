@@ -20,7 +20,7 @@ from .core.messages import Join
 from .core.seal import Guard
 from .core.state import Limits, State
 from .doorbell import Doorbell
-from .errors import HomeCallError
+from .errors import HomeCallError, OperatorError
 from .hardware import door as doors
 from .health import Health
 from .signaling.client import Line
@@ -64,6 +64,7 @@ class App:
         """Serves until `stop`.
 
         Raises:
+            OperatorError: the control socket is of no use.
             HomeCallError: a vital task died, and with it the daemon.
         """
         await self._control.start()
@@ -168,6 +169,8 @@ async def run(config: Config) -> None:
         log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
     try:
         await app.run(stop)
+    except OperatorError:
+        raise  # nothing has begun that could keep the process
     except HomeCallError as error:
         _end_soon(error.exit_code)
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,7 @@ def test_what_a_person_must_mend_is_one_line_and_exits_with_78(
 ):
     code, out, err = homecall(*arguments)
     assert (code, out) == (78, "")
+    assert not any(isinstance(each, threading.Timer) for each in threading.enumerate())
     assert message in err
     assert "Traceback" not in err
     assert err.startswith("homecall-pi: ")
