@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import socket
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aioice.turn import TurnClientTcpProtocol
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
 from .ice import Choice
 
+log = logging.getLogger(__name__)
+
 SETTLE_S = 0.05
 """Longer than aioice pauses between the checks of a connection (0.02 s)."""
-MAX_WAITING_BYTES = 128 * 1024
-"""Media that waits for a slow relay: a key frame has to fit."""
-MAX_UNSENT_BYTES = 16 * 1024
-"""The same in the kernel, beside what is under way (TCP_NOTSENT_LOWAT, tcp(7))."""
 
 
 def ssrcs(sender: RTCRtpSender) -> tuple[int, int]:
@@ -111,25 +108,6 @@ def set_up_gathering(pc: RTCPeerConnection, choice: Choice, patience_s: float) -
     )
 
 
-def keep_relay_short(pc: RTCPeerConnection) -> None:
-    """Has a relay that is reached by TCP drop what does not get away, as UDP would.
-
-    Otherwise media waits without bound when that line is slow, and arrives long after its time.
-    """
-    for protocol in pc.getTransceivers()[0].receiver.transport.transport._connection._protocols:
-        line = getattr(protocol.transport, "_TurnTransport__inner_protocol", None)
-        if isinstance(line, TurnClientTcpProtocol):
-            option = (socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, MAX_UNSENT_BYTES)
-            line.transport.get_extra_info("socket").setsockopt(*option)
-            send = functools.partial(_send_or_drop, line.transport, line._send)
-            line._send = send  # type: ignore[method-assign]
-
-
-def _send_or_drop(line: asyncio.Transport, send: Callable[[bytes], None], packet: bytes) -> None:
-    if line.get_write_buffer_size() < MAX_WAITING_BYTES:
-        send(packet)
-
-
 def packets_received(pc: RTCPeerConnection) -> int:
     """Packets of media and data that came from the other side, however sealed."""
     transports = {each.receiver.transport for each in pc.getTransceivers()}
@@ -156,6 +134,24 @@ def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None])
     if not hasattr(receiver, buffer):
         raise AttributeError(f"aiortc's receiver has no {buffer} any more")
     setattr(receiver, buffer, _Tap(take))
+
+
+def keep_reporting(receiver: RTCRtpReceiver) -> None:
+    """Has `receiver` go on with its reports when one cannot be written.
+
+    A page can bring that about, with timestamps whose jitter takes more than 32 bits. aiortc's task
+    would die of it, and closing the connection would wait for that task for ever.
+    """
+    run = receiver._run_rtcp
+
+    async def run_on() -> None:
+        while True:
+            try:
+                return await run()
+            except Exception as error:
+                log.debug("a report on the page's media cannot be written: %r", error)
+
+    receiver._run_rtcp = run_on  # type: ignore[method-assign]
 
 
 class _Tap:

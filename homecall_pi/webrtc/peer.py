@@ -38,7 +38,7 @@ from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.silence import Silence
 from ..core.state import Reason
-from . import hooks, mdns
+from . import bounds, hooks, mdns
 from .ice import Choice
 from .steering import Steering
 from .video_sender import VideoSender
@@ -100,6 +100,7 @@ class Peer:
             )
         )
         self._channel = self._set_up()
+        bounds.bound_input(self._pc, self._on_flood)
         hooks.set_up_gathering(self._pc, choice, patience_s)
 
     def _set_up(self) -> RTCDataChannel:
@@ -107,6 +108,7 @@ class Peer:
         audio = self._pc.addTransceiver("audio", direction="sendrecv")
         audio.setCodecPreferences(_codecs("audio", "opus"))
         hooks.on_packet(audio.receiver, self.voice.receive)
+        hooks.keep_reporting(audio.receiver)
         self._sound = VoiceSender(audio.sender)
         video = self._pc.addTransceiver("video", direction="sendonly")
         video.setCodecPreferences(_codecs("video", "h264", "rtx"))
@@ -124,7 +126,7 @@ class Peer:
         offer = await self._pc.createOffer()
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
-        hooks.keep_relay_short(self._pc)
+        bounds.bound_output(self._pc)
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.mark_control(self._pc.localDescription.sdp)
 
@@ -237,6 +239,9 @@ class Peer:
             self._emit(PeerFailed(self._number))
         elif state == "closed":
             self._emit(PeerClosed(self._number))
+
+    def _on_flood(self) -> None:
+        self._emit(PeerClosed(self._number))
 
     async def _watch(self) -> None:
         """Tells when nothing is heard of the page any more, and when it is again.

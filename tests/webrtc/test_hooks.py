@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +13,7 @@ from aiortc import (
     RTCPeerConnection,
     RTCRtpSender,
     RTCSessionDescription,
+    rtcrtpreceiver,
 )
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import (
@@ -174,3 +176,31 @@ async def test_a_connection_that_stands_is_closed_without_delay(
     monkeypatch.setattr(hooks, "SETTLE_S", 3600.0)
     await hooks.close(pc)
     assert pc.connectionState == "closed"
+
+
+async def test_a_report_that_cannot_be_written_does_not_hold_up_the_end(
+    pc: RTCPeerConnection, page: Page, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(rtcrtpreceiver.random, "random", lambda: -0.5)  # no pause between two
+    receiver = pc.addTransceiver("audio").receiver
+    hooks.keep_reporting(receiver)
+    await pc.setLocalDescription(await pc.createOffer())
+    answer = await page.answer(pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await page.connected()
+    tries: asyncio.Queue[bytes | struct.error] = asyncio.Queue()
+
+    async def send(packet: AnyRtcpPacket) -> None:
+        try:
+            tries.put_nowait(bytes(packet))
+        except struct.error as error:
+            tries.put_nowait(error)
+            raise
+
+    monkeypatch.setattr(receiver, "_send_rtcp", send)
+    await receiver._handle_rtp_packet(RtpPacket(96, 0, 1, 1, 7, b"voice"), 0)
+    (stream,) = receiver._RTCRtpReceiver__remote_streams.values()
+    stream._jitter_q4 = 16 * 2**32
+    async with asyncio.timeout(PATIENCE_S):
+        assert [type(await tries.get()) for _ in range(2)] == [struct.error, struct.error]
+        await pc.close()

@@ -14,7 +14,7 @@ from aioice.stun import Class, Message, Method
 
 from homecall_pi.config.ice import IceConfig, IceServer
 from homecall_pi.webrtc import ice
-from homecall_pi.webrtc.hooks import MAX_WAITING_BYTES
+from homecall_pi.webrtc.bounds import MAX_WAITING_BYTES
 from homecall_pi.webrtc.ice import AGAIN_S, KNOWN_S, Choice, Servers
 from homecall_pi.webrtc.peer import Peer
 
