@@ -43,6 +43,9 @@ RETRY_S = 2.0
 RESTART_S = 0.5
 """The same for a program that died: sooner, since a pin that nobody holds may still be driven."""
 
+MAX_WAITING = 256
+"""Messages that may wait, of those that come in any number: edges of a contact that flutters, and
+wishes to release the door."""
 LOOK_S = 10.0
 """Seconds after which the thread shows that it goes on, with nothing else to do."""
 HANG_S = 30.0
@@ -75,12 +78,12 @@ class GpioPanel:
     def show(self, show: Show) -> None:
         """Lets the light show the state of the call."""
         if self._wiring is not None:
-            self._wiring.inbox.put(show)
+            self._wiring.put(show)
 
     def release_door(self) -> None:
         """Lets the visitor in, for the configured time."""
         if self._wiring is not None:
-            self._wiring.inbox.put(_ReleaseDoor())
+            self._wiring.put(_ReleaseDoor())
 
     @property
     def door(self) -> DoorRelease:
@@ -91,7 +94,7 @@ class GpioPanel:
         """Reports no more presses, lets go of the door, and gives the pins back."""
         if self._wiring is not None and self._mailbox is not None:
             self._mailbox.close()
-            self._wiring.inbox.put(None)
+            self._wiring.put(None)
         self._wiring = self._mailbox = None
 
 
@@ -102,10 +105,10 @@ class _Wiring:
         self, config: PanelConfig, on_press: Callable[[], None], progress: Progress
     ) -> None:
         # A SimpleQueue's `put` neither waits nor minds being called from within itself.
-        self.inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._on_press = on_press
         self._progress = progress
-        put = self.inbox.put
+        put = self.put
         rules = Rules(config.debounce_s, config.gap_s, config.stuck_s)
         self._button = PushButton(config.button_pin, config.button_pull, rules, put, self._press)
         self._light = Light(config.led_pin)
@@ -117,6 +120,11 @@ class _Wiring:
         self._pins = _Slot(Pins())
         self._slots = [_Slot(part) for part in parts if part.pin >= 0]
 
+    def put(self, message: _Message) -> None:
+        """Takes a message, or drops it when too many wait. Any thread."""
+        if self._inbox.qsize() < MAX_WAITING or not isinstance(message, Contact | _ReleaseDoor):
+            self._inbox.put(message)
+
     def run(self) -> None:
         """Owns the parts until None comes."""
         try:
@@ -124,7 +132,7 @@ class _Wiring:
                 self._progress.move(time.monotonic())
                 due = self._tick(time.monotonic())
                 try:
-                    message = self.inbox.get(timeout=_wait_s(due))
+                    message = self._inbox.get(timeout=_wait_s(due))
                 except queue.Empty:
                     continue
                 if message is None:

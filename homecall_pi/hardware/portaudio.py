@@ -33,6 +33,8 @@ blocks that come in bursts, are not heard."""
 ALMOST_DRY = 120
 """Frames (2.5 ms) in store, below which nothing can come in time."""
 SILENCE = bytes(2 * BLOCK_SAMPLES)
+MAX_BLOCKS_HEARD = 50
+"""Blocks of the microphone (0.5 s) that may wait for us. Nobody wants to hear older ones."""
 LATENCY_MSEC = "40"
 """Asked of PulseAudio, whose plug-in for ALSA would buffer 80 ms. With 20 it often runs dry."""
 
@@ -115,7 +117,7 @@ class Input:
         self._stream = stream
         self._started = False
         self._patience = time.monotonic() + START_S
-        self._blocks: deque[bytes] = deque()
+        self._blocks: deque[bytes] = deque(maxlen=MAX_BLOCKS_HEARD)
         self._next_at = 0.0
         """Before then, there cannot be another block."""
 

@@ -98,6 +98,25 @@ async def test_a_press_arrives_on_the_loop(start: Callable[..., Any]):
     await until(lambda: panel.presses == 2)
 
 
+async def test_a_contact_that_flutters_does_not_pile_up(start: Callable[..., Any]):
+    """A long wire beside a motor does that; meanwhile the thread may be at something else."""
+    panel = await start(debounce_s=0.01)
+    at_ease, held = threading.Event(), threading.Event()
+    wiring = panel._wiring
+    wiring._button.edge = lambda *_: (held.set(), at_ease.wait())
+    for _ in range(gpio.MAX_WAITING):
+        await panel.press()
+    for _ in range(gpio.MAX_WAITING):
+        panel.release_door()
+    assert await asyncio.to_thread(held.wait, PATIENCE_S)
+    assert wiring._inbox.qsize() <= gpio.MAX_WAITING
+    at_ease.set()
+    del wiring._button.edge
+    await until(wiring._inbox.empty)
+    await panel.press()
+    await until(lambda: panel.presses > 0)
+
+
 async def test_a_button_to_the_supply_is_pressed_by_a_high_level(start: Callable[..., Any]):
     panel = await start(button_pull="down")
     assert pin(BUTTON).pull == "down"
