@@ -65,7 +65,8 @@ class Peers:
         self._gathering = asyncio.Lock()
         self._stopping = False
         self._known_addresses: set[str] = set()
-        self._told: set[str] = set()
+        self._failing = False
+        """Whether the last spare could not be prepared."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.progress = Progress("preparation of connections", HANG_S)
 
@@ -239,8 +240,11 @@ class Peers:
         try:
             fresh = await self._gather(DEADLINE_S)
         except Exception as error:
-            self._warn_once(f"no connection can be prepared: {error!r}; trying again")
+            if not self._failing:
+                log.warning("no connection can be prepared: %r; trying again", error)
+            self._failing = True
             return
+        self._failing = False
         if self._stopping:
             await fresh.close()
             return
@@ -257,11 +261,6 @@ class Peers:
         for peer in peers:
             if peer is not None:
                 self._spawn(peer.close())
-
-    def _warn_once(self, text: str) -> None:
-        if text not in self._told:
-            self._told.add(text)
-            log.warning("%s", text)
 
     def _spawn(self, work: Coroutine[Any, Any, None], number: int = 0) -> asyncio.Task[None]:
         """Runs `work`; if it fails, so does connection `number`."""

@@ -241,8 +241,9 @@ async def test_a_network_that_is_not_there_is_told_once_and_tried_again(
     failures = iter(range(5))
 
     async def fail_first(self: Peer, serial: int) -> None:
-        if next(failures, None) is not None:
-            raise OSError("no network")
+        failure = next(failures, None)
+        if failure is not None:
+            raise OSError(f"no network on port {failure}")
         await gather(self, serial)
 
     monkeypatch.setattr(Peer, "gather", fail_first)
