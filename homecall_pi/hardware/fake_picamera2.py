@@ -13,6 +13,7 @@ import queue
 import struct
 import threading
 import time
+from collections import deque
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,9 @@ from .encoder import SoftwareEncoder
 from .picamera import V4L2_CID_MPEG_VIDEO_BITRATE, VIDIOC_S_CTRL, Library
 
 AE_EXPOSURE_MODE_LONG = 2
+KEPT_CAMERAS = 8
+BUFFERS = 4
+"""Pictures that may wait for the encoder; whoever has another one waits, too."""
 
 
 class Machine:
@@ -37,8 +41,8 @@ class Machine:
         self.returns = threading.Event()
         """While it is clear, stopping the camera does not return."""
         self.returns.set()
-        self.cameras: list[Picamera2] = []
-        """All that were ever opened."""
+        self.cameras: deque[Picamera2] = deque(maxlen=KEPT_CAMERAS)
+        """Those that were opened last."""
 
     def library(self) -> Library:
         """picamera2 on this machine."""
@@ -252,7 +256,7 @@ class H264Encoder(Encoder):
         self.profile = profile
         self._framerate = framerate or 30
         self._requested = self._generated = 0
-        self._frames: queue.SimpleQueue[tuple[Any, bool, int] | None] = queue.SimpleQueue()
+        self._frames: queue.Queue[tuple[Any, bool, int] | None] = queue.Queue(BUFFERS)
 
     def force_key_frame(self) -> None:
         self._requested += 1

@@ -18,6 +18,7 @@ _UNANTICIPATED_HOST_ERROR = -9999
 _INVALID_DEVICE = -9996
 _DEVICE_UNAVAILABLE = -9985
 _STREAM_CLOSED = -9988
+_KEPT_BLOCKS = 1000
 
 
 class Card:
@@ -34,8 +35,8 @@ class Card:
         self.answers.set()
         self.said: deque[bytes] = deque()
         """Blocks that the microphone will hear, before silence. They are read whole."""
-        self.played: list[bytes] = []
-        """Blocks that the loudspeaker got."""
+        self.played: deque[bytes] = deque(maxlen=_KEPT_BLOCKS)
+        """Blocks that the loudspeaker got in the last ten seconds that it was on."""
         self.opened = 0
         """Streams that were opened, in all."""
 
@@ -70,13 +71,13 @@ class Machine:
 class _PyAudio:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
-        self._streams: list[_Stream] = []
+        self._streams: set[_Stream] = set()
         if machine.instances == 0:
             machine.listed = list(machine.cards)
         machine.instances += 1
 
     def terminate(self) -> None:
-        for stream in self._streams:
+        for stream in tuple(self._streams):
             stream.close()
         self._machine.instances -= 1
 
@@ -105,8 +106,8 @@ class _PyAudio:
         if not card.plugged or card.busy:
             raise OSError(_DEVICE_UNAVAILABLE, "Device unavailable")
         card.opened += 1
-        stream = _Stream(card, rate)
-        self._streams.append(stream)
+        stream = _Stream(card, rate, self._streams)
+        self._streams.add(stream)
         return stream
 
     def _card(self, way: str, index: int | None) -> Card:
@@ -122,9 +123,10 @@ class _Stream:
 
     _BUFFER_S = 0.05
 
-    def __init__(self, card: Card, rate: int) -> None:
+    def __init__(self, card: Card, rate: int, siblings: set[_Stream]) -> None:
         self._card = card
         self._rate = rate
+        self._siblings = siblings
         self._began = time.monotonic()
         self._done = 0
         self._open = True
@@ -174,3 +176,4 @@ class _Stream:
     def close(self) -> None:
         self._card.answers.wait()
         self._open = False
+        self._siblings.discard(self)

@@ -44,7 +44,7 @@ def test_a_camera_is_looked_at_while_the_daemon_waits_for_a_press(machine: Machi
 def test_the_camera_of_a_call_is_left_alone(machine: Machine):
     found = camera.check(RIBBON, IN_CALL, [])
     assert (found.status, found.found) == ("ok", "in use by call 4; pictures sent: 120")
-    assert machine.cameras == []
+    assert not machine.cameras
 
 
 def test_a_camera_that_is_not_connected_fails(machine: Machine):
@@ -119,7 +119,7 @@ def test_a_camera_that_this_user_may_not_use_is_not_tried(
     found = camera.check(RIBBON, None, [tmp_path])
     assert (found.status, found.cure) == ("warn", "sudo homecall-pi doctor")
     assert str(tmp_path) in found.found
-    assert machine.cameras == []
+    assert not machine.cameras
 
 
 def test_without_its_library_the_camera_fails(monkeypatch: pytest.MonkeyPatch):

@@ -111,7 +111,7 @@ def test_a_loudspeaker_is_opened_and_plays_nothing(machine: Machine, card: Card)
     found = speaker(machine)
     assert (found.status, "--play" in found.found) == ("ok", True)
     assert card.opened == 1
-    assert card.played == []
+    assert not card.played
 
 
 def test_with_play_the_chime_is_heard(
