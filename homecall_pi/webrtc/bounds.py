@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from aioice.turn import TurnClientTcpProtocol
 from aiortc import RTCPeerConnection
+from OpenSSL import SSL
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ def bound_input(pc: RTCPeerConnection, flooded: Callable[[], None]) -> None:
     connection: Any = transport.transport._connection
     connection._queue = Newest(MAX_DATAGRAMS)
     _bound_pairs(connection)
+    _read_every_record(transport, pc.sctp)
     limit = _Limit(flooded)
     limit.sources(transport)
     limit.data(pc.sctp)
@@ -74,6 +76,35 @@ def _bound_pairs(connection: Any) -> None:
             check(*request)
 
     connection.check_incoming = check_incoming
+
+
+def _read_every_record(transport: Any, sctp: Any) -> None:
+    """Leaves none in OpenSSL's buffer: a datagram may hold several (RFC 6347, section 4.1.1).
+
+    aiortc reads one for each datagram. The others would be read in place of later ones, if ever.
+    """
+    handle = sctp._handle_data
+
+    async def handle_data(data: bytes) -> None:
+        while data:
+            await handle(data)
+            data = _next_record(transport)
+
+    sctp._handle_data = handle_data
+
+
+def _next_record(transport: Any) -> bytes:
+    """Nothing if there is none.
+
+    Raises:
+        ConnectionError: the other side closes the connection.
+    """
+    try:
+        return bytes(transport._ssl.recv(1500))
+    except SSL.ZeroReturnError:
+        raise ConnectionError("closed by the page") from None
+    except SSL.Error:
+        return b""
 
 
 class _Limit:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
@@ -81,12 +82,25 @@ async def close(pc: RTCPeerConnection) -> None:
     that nobody would end: the senders' and receivers', and aioice's consent checks.
     """
     connecting = pc.connectionState == "connecting"
+    if pc.sctp is not None:
+        _let_fail(pc.sctp)
     await pc.close()
     if connecting:
         await asyncio.sleep(SETTLE_S)
         for transceiver in pc.getTransceivers():
             await transceiver.stop()
             await transceiver.receiver.transport.transport._connection.close()
+
+
+def _let_fail(sctp: RTCSctpTransport) -> None:
+    """A last word that OpenSSL refuses would end the closing; sockets and tasks would stay."""
+    abort = sctp._abort
+
+    async def try_to_abort() -> None:
+        with contextlib.suppress(Exception):
+            await abort()
+
+    sctp._abort = try_to_abort  # type: ignore[method-assign]
 
 
 def set_up_gathering(pc: RTCPeerConnection, choice: Choice, patience_s: float) -> None:

@@ -8,10 +8,17 @@ from typing import Any
 
 import pytest
 from aioice import stun, turn
-from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, DataChunk
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
+    WEBRTC_STRING,
+    DataChunk,
+    serialize_packet,
+)
 from aiortc.rtp import RtcpSdesPacket, RtcpSourceInfo, RtpPacket
 
-from homecall_pi.core.call import Connected, OfferReady, PeerClosed
+from homecall_pi.core.call import Accepted, Connected, OfferReady, PeerClosed
 from homecall_pi.webrtc import bounds
 from homecall_pi.webrtc.bounds import Newest, Prompt
 from homecall_pi.webrtc.ice import Choice
@@ -141,6 +148,37 @@ async def test_data_beyond_what_the_page_was_allowed_is_not_kept(
     assert await ended(events)
     assert door._advertised_rwnd >= 0
     assert len(door._sack_misordered) <= bounds.MAX_MISORDERED
+
+
+async def test_every_record_of_a_datagram_is_read(connected: Peer, own_page: Page, events: Events):
+    page = own_page.pc.getTransceivers()[0].receiver.transport
+    await own_page.say('{"type": "nothing"}')
+    tag = connected._pc.sctp._local_verification_tag
+    for number in range(10):
+        chunk = DataChunk(flags=SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG | SCTP_DATA_UNORDERED)
+        chunk.tsn = (own_page.pc.sctp._local_tsn + number) % 2**32
+        chunk.protocol = WEBRTC_STRING
+        chunk.user_data = b'{"type": "answered"}'
+        page._ssl.send(serialize_packet(5000, 5000, tag, chunk))
+    await page._write_ssl()
+    for _ in range(10):
+        assert await events.next(Accepted) == Accepted(NUMBER)
+
+
+async def test_the_end_of_a_connection_is_seen_behind_a_record(
+    connected: Peer, own_page: Page, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    page = own_page.pc.getTransceivers()[0].receiver.transport
+    write = page._write_ssl
+
+    async def write_at_the_end() -> None:
+        if page._ssl.get_shutdown():
+            await write()
+
+    await own_page.say('{"type": "nothing"}')
+    monkeypatch.setattr(page, "_write_ssl", write_at_the_end)
+    await own_page.close()
+    assert await events.next(PeerClosed) == PeerClosed(NUMBER)
 
 
 class Transport:

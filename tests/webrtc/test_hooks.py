@@ -25,6 +25,7 @@ from aiortc.rtp import (
     RtpPacket,
     pack_remb_fci,
 )
+from OpenSSL import SSL
 
 from homecall_pi.webrtc import hooks
 
@@ -168,6 +169,27 @@ async def test_closing_while_connecting_ends_the_consent_checks_that_start_after
         patched.setattr(pc, "close", close_and_wake_up)
         await hooks.close(pc)
     assert ice._query_consent_task.done()
+
+
+async def test_what_openssl_refuses_to_send_does_not_keep_a_connection_open(
+    pc: RTCPeerConnection, own_page: Page
+):
+    """As it does once it is shut down."""
+    pc.addTransceiver("audio")
+    channel = pc.createDataChannel("homecall", negotiated=True, id=0)
+    opened = asyncio.Event()
+    channel.on("open", opened.set)
+    await pc.setLocalDescription(await pc.createOffer())
+    answer = await own_page.answer(pc.localDescription.sdp)
+    await pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    async with asyncio.timeout(PATIENCE_S):
+        await opened.wait()
+    transport = pc.sctp.transport
+    transport._ssl.shutdown()
+    with pytest.raises(SSL.Error):
+        await transport._send_data(b"last word")
+    await hooks.close(pc)
+    assert transport.transport.state == "closed"
 
 
 async def test_a_connection_that_stands_is_closed_without_delay(
