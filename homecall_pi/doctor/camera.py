@@ -47,7 +47,7 @@ def check(config: CameraConfig, status: Status | None, devices: list[Path]) -> F
         if str(error) == _BUSY and status is not None and config.warm_s:
             return ok("the daemon keeps it on for the next call")
         return fail(str(error), _CURES.get(str(error), _OTHERWISE))
-    if config.source in {"fake", "test"}:
+    if config.source in {"fake", "file", "test"}:
         return warn(f'source = "{config.source}" films nobody', "set source in [camera]")
     return ok(f"took a picture of {size // 1024} kB")
 

@@ -133,5 +133,5 @@ def test_a_camera_that_films_nobody_is_told():
     assert "sees nothing" in camera.check(CameraConfig(), None, []).found
     found = camera.check(CameraConfig(source="test", **SMALL), None, [])
     assert (found.status, 'source = "test" films nobody' in found.found) == ("warn", True)
-    missing = CameraConfig(source="fake", file="/nonexistent.mp4")
+    missing = CameraConfig(source="file", file="/nonexistent.mp4")
     assert camera.check(missing, None, []).status == "fail"

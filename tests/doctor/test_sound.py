@@ -120,7 +120,7 @@ def test_with_play_the_chime_is_heard(
     monkeypatch.setattr(sound, "synthesise", lambda _: tone(0.2, 10 * BLOCK_SAMPLES))
     found = speaker(machine, play=True)
     assert (found.status, "played the chime" in found.found) == ("ok", True)
-    played = b"".join(card.played[CUSHION_BLOCKS - 1 :])
+    played = b"".join(list(card.played)[CUSHION_BLOCKS - 1 :])
     assert played[: 2 * 10 * BLOCK_SAMPLES] == tone(0.2, 10 * BLOCK_SAMPLES)
 
 
