@@ -6,13 +6,20 @@ import asyncio
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCRtpSender, RTCSctpTransport
+from aiortc import (
+    RTCDtlsTransport,
+    RTCPeerConnection,
+    RTCRtpReceiver,
+    RTCRtpSender,
+    RTCSctpTransport,
+)
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
+from . import consent
 from .ice import Choice
 
 log = logging.getLogger(__name__)
@@ -109,7 +116,7 @@ def set_up_gathering(pc: RTCPeerConnection, choice: Choice, patience_s: float) -
     aiortc's own settings know neither deadline nor TLS context, and load the machine's certificates
     anew for each connection.
     """
-    connection: Any = pc.getTransceivers()[0].receiver.transport.transport._connection
+    connection = _ice(pc)
     connection.stun_server = choice.stun
     if choice.turn is not None:
         connection.turn_server = choice.turn.address
@@ -120,6 +127,39 @@ def set_up_gathering(pc: RTCPeerConnection, choice: Choice, patience_s: float) -
     connection.get_component_candidates = functools.partial(
         connection.get_component_candidates, timeout=patience_s
     )
+
+
+def keep_consent(pc: RTCPeerConnection) -> None:
+    """Has `pc` ask for consent to send in our way, instead of aioice's."""
+    connection = _ice(pc)
+    connection.query_consent = functools.partial(consent.keep, connection)
+
+
+def survive_packets(pc: RTCPeerConnection) -> None:
+    """Has packets that cannot be understood cost themselves, and not the connection.
+
+    aiortc passes over some, but a REMB or a header extension that is cut short ends the connection.
+    """
+    transport: Any = _dtls(pc)
+    for kind in ("_handle_rtp_data", "_handle_rtcp_data"):
+        setattr(transport, kind, functools.partial(_take_or_drop, getattr(transport, kind)))
+
+
+async def _take_or_drop(take: Callable[..., Awaitable[None]], packet: bytes, **more: int) -> None:
+    try:
+        await take(packet, **more)
+    except Exception as error:  # whatever it is that aiortc makes of a stranger's bytes
+        log.debug("a packet makes no sense: %r", error)
+
+
+def _dtls(pc: RTCPeerConnection) -> RTCDtlsTransport:
+    """The one transport of a connection, over which all its media go (BUNDLE)."""
+    return pc.getTransceivers()[0].receiver.transport
+
+
+def _ice(pc: RTCPeerConnection) -> Any:
+    """aioice's side of it."""
+    return _dtls(pc).transport._connection
 
 
 def packets_received(pc: RTCPeerConnection) -> int:

@@ -102,6 +102,8 @@ class Peer:
         self._channel = self._set_up()
         bounds.bound_input(self._pc, self._on_flood)
         hooks.set_up_gathering(self._pc, choice, patience_s)
+        hooks.keep_consent(self._pc)
+        hooks.survive_packets(self._pc)
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""

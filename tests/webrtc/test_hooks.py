@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import AsyncIterator
+from struct import pack
 
 import pytest
 from aiortc import (
@@ -106,6 +107,25 @@ async def test_reports_on_the_stream_are_heeded_and_those_on_others_are_not(
         await page._send_rtp(bytes(packet))
     async with asyncio.timeout(PATIENCE_S):
         assert [await told.packets.get(), await told.packets.get()] == [request, estimate]
+
+
+async def test_packets_that_are_cut_short_leave_the_connection_alone(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    sender, told, page = connected
+    ssrc, _ = hooks.ssrcs(sender)
+    hooks.survive_packets(pc)
+    estimate = pack_remb_fci(9, [ssrc])[:-4]
+    report = RtcpPsfbPacket(RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=estimate)
+    # Header extensions of one byte each, whatever they are (RFC 8285, section 4.2).
+    extensions = b"".join(bytes((identifier << 4, 0)) for identifier in range(1, 15))
+    sound = pack("!BBHIIHH", 0x90, 96, 1, 2, 3, 0xBEDE, len(extensions) // 4) + extensions
+    request = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=ssrc)
+    for packet in (bytes(report), sound, bytes(request)):
+        await page._send_rtp(packet)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await told.packets.get() == request
+    assert sender.transport.state == "connected"
 
 
 async def test_packets_are_sent_as_they_are(
