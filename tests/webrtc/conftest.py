@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from homecall_pi.webrtc.ice import Choice
+from homecall_pi.webrtc.peer import Peer
+
 from ..doubles import Events
 from .doubles import Page, Parts
 
@@ -34,3 +37,12 @@ async def own_page() -> AsyncIterator[Page]:
     page = Page(control=True)
     yield page
     await page.close()
+
+
+@pytest.fixture
+async def peer(parts: Parts) -> AsyncIterator[Peer]:
+    """A connection that is ready to be offered."""
+    peer = Peer(parts.door, Choice("all"), 1.0)
+    await peer.gather(serial=5)
+    yield peer
+    await peer.close()

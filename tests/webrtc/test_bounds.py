@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -21,24 +20,14 @@ from aiortc.rtp import RtcpSdesPacket, RtcpSourceInfo, RtpPacket
 from homecall_pi.core.call import Accepted, Connected, OfferReady, PeerClosed
 from homecall_pi.webrtc import bounds
 from homecall_pi.webrtc.bounds import Newest, Prompt
-from homecall_pi.webrtc.ice import Choice
 from homecall_pi.webrtc.peer import Peer
 
 from ..conftest import PATIENCE_S
 from ..doubles import Events
-from .doubles import Page, Parts
+from .doubles import Page
 
 NUMBER = 3
 STRANGER = ("127.0.0.1", 9)
-
-
-@pytest.fixture
-async def peer(parts: Parts) -> AsyncIterator[Peer]:
-    """A connection that is ready to be offered."""
-    peer = Peer(parts.door, Choice("all"), 1.0)
-    await peer.gather(serial=5)
-    yield peer
-    await peer.close()
 
 
 @pytest.fixture

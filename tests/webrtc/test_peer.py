@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 
 import pytest
 from aioice.ice import get_host_addresses
@@ -51,15 +50,6 @@ GARBAGE = [
     "end-of-candidates",
     "candidate:\x00\uffff 1 udp 1 192.0.2.1 5 typ host",
 ]
-
-
-@pytest.fixture
-async def peer(parts: Parts) -> AsyncIterator[Peer]:
-    """A connection that is ready to be offered."""
-    peer = Peer(parts.door, Choice("all"), 1.0)
-    await peer.gather(serial=5)
-    yield peer
-    await peer.close()
 
 
 @pytest.fixture
