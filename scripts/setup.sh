@@ -3,6 +3,9 @@
 
 VENV=$PWD/.venv
 
+# The tests start Python hundreds of times: it is to keep what it has compiled.
+unset PYTHONDONTWRITEBYTECODE
+
 say() { printf '\033[1m%s\033[0m\n' "$*" >&2; }
 die() {
   printf '%s: %s\n' "${0##*/}" "$*" >&2

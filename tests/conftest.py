@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,12 @@ GRACE_S = 0.5
 
 AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 """Functions of the control socket that run once, when there is nothing to hold up."""
+
+
+def pytest_collection_finish() -> None:
+    """Keeps what is there from being searched for garbage again and again: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -95,7 +95,7 @@ class Signal:
             port,
             process_request=process_request,
             process_response=process_response,
-            close_timeout=0.2,
+            close_timeout=0.05,
         ) as server:
             self.url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/signal"
             yield server

@@ -26,6 +26,7 @@ from homecall_pi.doorbell import Doorbell
 from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.hardware.null import NullPanel
 from homecall_pi.health import Health
+from homecall_pi.signaling import client
 from homecall_pi.signaling.client import Line
 from homecall_pi.webrtc.peers import Peers
 
@@ -41,6 +42,7 @@ MakeConfig = Callable[..., Config]
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "FIRST_S", 0.0)
     monkeypatch.setattr(backoff, "LEAST_S", 0.0)
+    monkeypatch.setattr(client, "SILENCE_S", 0.01)
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_an_address_that_comes_and_goes_is_told():
             while True:  # until the watch has begun
                 process.stdin.write(f"{verb}\n".encode())
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(0.5):
+                    async with asyncio.timeout(0.2):
                         assert await process.stdout.readline() == b"changed\n"
                         break
                 process.stdin.write(b"del\n")

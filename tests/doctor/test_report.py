@@ -1,4 +1,4 @@
-"""The command as a person runs it, in a process of its own, on doors with planted faults."""
+"""The command as a person runs it, on doors with planted faults."""
 
 from __future__ import annotations
 
@@ -137,6 +137,7 @@ def place(folder: Path, **programs: str) -> Path:
     return folder
 
 
+@pytest.mark.e2e
 async def test_each_of_many_faults_is_found_and_its_cure_named(
     tmp_path: Path, config: Path, make_certificate: MakeCertificate
 ):
@@ -200,6 +201,7 @@ servers = [
         assert secret not in out
 
 
+@pytest.mark.e2e
 async def test_the_wrong_name_in_a_certificate_is_found(
     config: Path, make_certificate: MakeCertificate
 ):
@@ -249,6 +251,7 @@ mount -t tmpfs -o size=64k none /var/lib && mkdir /var/lib/homecall-pi && exec "
 """
 
 
+@pytest.mark.e2e
 async def test_a_full_disk_and_a_network_that_is_gone_are_found(config: Path):
     config.write_text(f'server = "wss://call.example.org/signal"\nroom = "{ROOM}"\n')
     own = ("--user", "--map-root-user") if os.getuid() else ()
@@ -269,6 +272,7 @@ async def test_a_full_disk_and_a_network_that_is_gone_are_found(config: Path):
     assert rows["server"].found == "call.example.org has no address"
 
 
+@pytest.mark.e2e
 async def test_a_door_that_is_well_is_told_in_a_table(tmp_path: Path, config: Path):
     async def answer(_: Command) -> Status:
         return IDLE

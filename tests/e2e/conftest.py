@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
-from .household import Door, Family, Program, Server, launch_chromium
+from .household import SMALL_PICTURE, Door, Family, Program, Server, launch_chromium
 from .sound import write_beeps
 
 KEPT = Path(__file__).parents[2] / "test-artifacts"
@@ -57,7 +57,7 @@ class Household:
             await self.door.ready()
 
     def make_door(self, *flags: str) -> Door:
-        return Door(self.folder, self.server.port, *flags)
+        return Door(self.folder, self.server.port, *SMALL_PICTURE, *flags)
 
     async def start_server(self) -> None:
         if self.server not in self.programs:

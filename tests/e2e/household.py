@@ -24,6 +24,8 @@ from homecall_pi.errors import HomeCallError
 
 ROOM = "5b0f8a4e-3c1d-4a57-9c3e-2f6d8e7a9b10"
 PATIENCE_S = 20.0
+SMALL_PICTURE = ("--camera-width=320", "--camera-height=180", "--camera-fps=15")
+"""For all tests that are not about the picture: encoder and browser share one machine."""
 CHROMIUM_FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -213,6 +215,27 @@ class Family:
                 before = now;
               }
             }"""
+        )
+
+    async def hears_sound(self, least_dbfs: float = -60.0) -> None:
+        """Waits until what the page plays is as loud as that."""
+        await self.page.evaluate(
+            """async leastDbfs => {
+              const context = new AudioContext();
+              const source = context.createMediaStreamSource(
+                document.querySelector("#sound").srcObject);
+              const analyser = new AnalyserNode(context);
+              source.connect(analyser);
+              const samples = new Float32Array(analyser.fftSize);
+              const dbfs = () => {
+                analyser.getFloatTimeDomainData(samples);
+                const power = samples.reduce((sum, value) => sum + value * value, 0);
+                return 10 * Math.log10(power / samples.length);
+              };
+              while (!(dbfs() > leastDbfs)) await new Promise(done => setTimeout(done, 20));
+              await context.close();
+            }""",
+            least_dbfs,
         )
 
     async def records_sound(self, seconds: float) -> bytes:

@@ -454,9 +454,12 @@ async def test_sounds_run_out_without_a_card_and_are_not_played_late(
 
 @pytest.fixture
 async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SoundCard]:
-    """A card whose program is a process of its own, which finds one card."""
+    """A card whose program is a process of its own, which finds one card, and is as impatient."""
     (tmp_path / "pyaudio.py").write_text(
+        "import __main__ as program\n"
+        "from homecall_pi.hardware import duplex\n"
         "from homecall_pi.hardware.fake_pyaudio import Card, Machine\n"
+        "program.LINGER_S, duplex.STEADY_BLOCKS = 0.01, 3\n"
         "machine = Machine(Card('USB'))\n"
         "PyAudio, paInt16 = machine.PyAudio, machine.paInt16\n"
     )

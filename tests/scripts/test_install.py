@@ -74,10 +74,15 @@ class Machine:
         assert done.stderr.count("\n") == 1
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+@pytest.fixture(scope="module")
+def has_namespaces() -> bool:
     probe = subprocess.run(["unshare", "--map-root-user", "--mount", "true"], check=False)
-    if probe.returncode:
+    return probe.returncode == 0
+
+
+@pytest.fixture
+def machine(has_namespaces: bool, tmp_path: Path) -> Machine:
+    if not has_namespaces:
         pytest.skip("this machine permits no namespaces of one's own")
     return Machine(tmp_path)
 

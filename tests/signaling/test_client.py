@@ -86,7 +86,10 @@ async def test_messages_keep_their_order_and_leave_before_flush_returns(signal: 
         assert [(await visit.heard(kind))["type"] for kind in ("join", "offer", "leave")]
 
 
-async def test_a_guest_empties_the_queue_before_the_next_message_is_sent(signal: Signal):
+async def test_a_guest_empties_the_queue_before_the_next_message_is_sent(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(client, "SILENCE_S", 0.1)
     async with signal.running(), connected(signal) as (line, events):
         visit = await signal.visit()
         await events.next(LineUp)
@@ -608,8 +611,8 @@ async def test_a_line_that_is_silent_goes_on_as_long_as_it_joins_again(
         visit = await signal.visit()
         for _ in range(3):
             line.progress.rest()
-            assert await visit.heard("join")
-            assert line.progress.moved_at is not None
+            while line.progress.moved_at is None:  # one or two may have been on their way
+                await visit.heard("join")
 
 
 async def test_a_complaint_names_the_fault_and_no_address(caplog: pytest.LogCaptureFixture):

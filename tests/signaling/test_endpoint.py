@@ -44,6 +44,14 @@ def test_some_hosts_are_an_address_of_each_kind_with_one_port(host: str, ipv4: s
             listener.close()
 
 
+def test_connections_keep_no_message_back_for_the_next():
+    (listener,) = listen("127.0.0.1", 0)
+    with listener, socket.create_connection(listener.getsockname()):
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_machine_without_ipv6_listens_on_ipv4(monkeypatch: pytest.MonkeyPatch):
     create = socket.create_server
 

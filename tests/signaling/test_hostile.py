@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from websockets.asyncio.client import ClientConnection, connect
 
 from homecall_pi.core import rooms
+from homecall_pi.signaling import line
 from homecall_pi.signaling.server import SignalingServer
 
 from .frames import (
@@ -80,6 +82,8 @@ class Hostile(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(line, "LINGER_S", 0.01)  # nobody here wants to know why
         self.loop = uvloop.new_event_loop()
         self.faults = Faults()
         logging.getLogger().addHandler(self.faults)
@@ -172,7 +176,7 @@ class Hostile(RuleBasedStateMachine):
 
     async def those_who_went_are_gone(self) -> None:
         while len(self.server._lines) > 2 + len(self.clients):
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
     def teardown(self) -> None:
         for client in self.clients:
@@ -180,6 +184,7 @@ class Hostile(RuleBasedStateMachine):
         self.run(self.end())
         logging.getLogger().removeHandler(self.faults)
         self.loop.close()
+        self.patch.undo()
 
     async def end(self) -> None:
         for client in (self.door, self.page):

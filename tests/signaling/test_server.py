@@ -108,6 +108,12 @@ async def running(start: Start) -> SignalingServer:
 
 
 @pytest.fixture
+def unforgiving(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is cut off has hardly any time to read why."""
+    monkeypatch.setattr(line, "LINGER_S", 0.01)
+
+
+@pytest.fixture
 async def enter(running: SignalingServer) -> AsyncIterator[Enter]:
     """Opens clients, and lets those join that give a name."""
     async with AsyncExitStack() as stack:
@@ -141,7 +147,7 @@ async def until(condition: Callable[[], object]) -> None:
     """Lets the server work until something is so."""
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 class Raw:
@@ -391,7 +397,7 @@ class TestBadClients:
         assert faults(caplog) == ["message too large"]
 
     async def test_what_comes_after_the_end_is_not_read_for_ever(
-        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+        self, running: SignalingServer, unforgiving: None, caplog: pytest.LogCaptureFixture
     ):
         async with dial_signal(running) as big:
             with pytest.raises(ConnectionError):
@@ -428,6 +434,7 @@ class TestBadClients:
         frame: str,
         pair: tuple[Client, Client],
         running: SignalingServer,
+        unforgiving: None,
         caplog: pytest.LogCaptureFixture,
     ):
         """The library deals with these by itself, one by one."""
@@ -587,8 +594,8 @@ class TestStalled:
         write_certificate: Callable[..., tuple[Path, Path]],
         monkeypatch: pytest.MonkeyPatch,
     ):
-        monkeypatch.setattr(server, "FETCH_TIMEOUT_S", 0.1)
-        monkeypatch.setattr(lines, "TLS_HANDSHAKE_S", 0.1)
+        monkeypatch.setattr(server, "FETCH_TIMEOUT_S", 0.02)
+        monkeypatch.setattr(lines, "TLS_HANDSHAKE_S", 0.02)
         cert, _ = map(str, write_certificate(tmp_path / "tls")) if tls else ("", "")
         running = await start(tls_cert=cert, tls_key=cert and str(tmp_path / "tls" / "key.pem"))
         async with dial(running) as mute, dial(running) as slow:
@@ -678,7 +685,7 @@ class TestCrowds:
         assert len(faults(caplog)) == 3
 
     async def test_a_request_beyond_all_measure(
-        self, running: SignalingServer, caplog: pytest.LogCaptureFixture
+        self, running: SignalingServer, unforgiving: None, caplog: pytest.LogCaptureFixture
     ):
         fields = [f"X: {'x' * 8000}"] * 5
         async with dial(running, get("/", *fields)) as greedy:

@@ -88,6 +88,11 @@ async def sample_answer() -> str:
     return answer
 
 
+CALLS = 30
+WORK_S = 0.2
+"""Seconds in which all of the calls together have got as far as they get."""
+
+
 async def accept(answer: str, dice: random.Random) -> None:
     """One call that is answered so, from its offer to its end."""
     peer = Peer(Parts().door, Choice("all"), 1.0)
@@ -98,7 +103,7 @@ async def accept(answer: str, dice: random.Random) -> None:
         words = CANDIDATE.split()
         words[dice.randrange(len(words))] = dice.choice(JUNK)
         peer.add_candidate(IceCandidate(" ".join(words), dice.choice(JUNK), dice.randrange(65536)))
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(WORK_S)
     await peer.close()
 
 
@@ -113,9 +118,8 @@ async def test_spoilt_answers_cost_their_call_and_leave_nothing(
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: faults.append(context))
     before = open_files()
-    for seed in range(30):
-        dice = random.Random(seed)  # noqa: S311
-        await accept(spoilt(answer, dice), dice)
+    dices = [random.Random(seed) for seed in range(CALLS)]  # noqa: S311
+    await asyncio.gather(*(accept(spoilt(answer, dice), dice) for dice in dices))
     assert faults == []
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
     assert open_files() <= before

@@ -6,7 +6,9 @@ import asyncio
 import logging
 import re
 import socket
+import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from homecall_pi.webrtc import ice
 from homecall_pi.webrtc.bounds import MAX_WAITING_BYTES
 from homecall_pi.webrtc.ice import AGAIN_S, KNOWN_S, Choice, Servers
 from homecall_pi.webrtc.peer import Peer
+from homecall_pi.webrtc.routes import Address, Route
 
 from ..authority import Authority
 from ..conftest import PATIENCE_S
@@ -29,17 +32,20 @@ HOME, ELSEWHERE = {"192.0.2.1"}, {"198.51.100.1"}
 MakeCoturn = Callable[..., Coturn]
 
 
-@pytest.fixture
-def make_coturn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[MakeCoturn]:
-    """A function that returns a running server with a certificate for localhost, trusted here."""
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@contextmanager
+def coturns(folder: Path, authority: Authority) -> Iterator[MakeCoturn]:
+    """A function that returns a running server with a certificate for localhost."""
     running: list[Coturn] = []
-    authority = Authority(tmp_path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
     certificate = authority.issue("localhost")
 
     def make(*, time_limited: bool = False) -> Coturn:
         ports = {"port": free_port(), "tls_port": free_port()}
-        coturn = Coturn(tmp_path, certificate=certificate, time_limited=time_limited, **ports)
+        coturn = Coturn(folder, certificate=certificate, time_limited=time_limited, **ports)
         running.append(coturn)
         coturn.start()
         return coturn
@@ -49,8 +55,35 @@ def make_coturn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mak
         coturn.stop()
 
 
+@pytest.fixture(scope="module")
+def shared_coturn(
+    tmp_path_factory: pytest.TempPathFactory, authority: Authority
+) -> Iterator[Coturn]:
+    with coturns(tmp_path_factory.mktemp("coturn"), authority) as make:
+        yield make()
+
+
 @pytest.fixture
-def coturn(make_coturn: MakeCoturn) -> Coturn:
+def trusting(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The servers' certificates are trusted here."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+
+
+@pytest.fixture
+def coturn(shared_coturn: Coturn, trusting: None) -> Coturn:
+    """A server for tests that leave it as it is."""
+    return shared_coturn
+
+
+@pytest.fixture
+def make_coturn(tmp_path: Path, authority: Authority, trusting: None) -> Iterator[MakeCoturn]:
+    with coturns(tmp_path, authority) as make:
+        yield make
+
+
+@pytest.fixture
+def own_coturn(make_coturn: MakeCoturn) -> Coturn:
+    """A server to stop and start."""
     return make_coturn()
 
 
@@ -86,9 +119,15 @@ def dead() -> Iterator[Dead]:
 
 
 @pytest.fixture
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Dead servers are given up sooner."""
-    monkeypatch.setattr(ice, "DEADLINE_S", 1.0)
+def brief(dead: Dead, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The dead server is given up sooner; those that answer have all of their time."""
+    reach = Route.reach
+
+    async def reach_or_give_up(route: Route, tls: ssl.SSLContext | None) -> Address:
+        async with asyncio.timeout(0.2 if route.port == dead.port else None):
+            return await reach(route, tls)
+
+    monkeypatch.setattr(Route, "reach", reach_or_give_up)
 
 
 class Clock:
@@ -190,22 +229,20 @@ async def test_who_is_in_a_hurry_goes_without_if_none_answers(
     await servers.stop()
 
 
-async def test_what_is_known_keeps_nobody_waiting(coturn: Coturn, monkeypatch: pytest.MonkeyPatch):
-    servers = servers_of(stun_server(coturn.port))
+async def test_what_is_known_keeps_nobody_waiting(own_coturn: Coturn):
+    servers = servers_of(stun_server(own_coturn.port))
     await servers.settle(HOME)
-    coturn.stop()
+    own_coturn.stop()
     for wait in (servers.settle(HOME), servers.hurry(HOME, anew=False)):
         with pytest.raises(StopIteration):
             wait.send(None)
 
 
-async def test_a_call_that_lost_its_way_gives_servers_another_chance(
-    coturn: Coturn, monkeypatch: pytest.MonkeyPatch
-):
-    servers = servers_of(turn_server(f"turn:127.0.0.1:{coturn.port}?transport=tcp"))
-    coturn.stop()
+async def test_a_call_that_lost_its_way_gives_servers_another_chance(own_coturn: Coturn):
+    servers = servers_of(turn_server(f"turn:127.0.0.1:{own_coturn.port}?transport=tcp"))
+    own_coturn.stop()
     await servers.settle(HOME)
-    coturn.start()
+    own_coturn.start()
     await servers.hurry(HOME, anew=False)
     assert servers.choice().turn is None
     await servers.hurry(HOME, anew=True)
@@ -288,11 +325,11 @@ async def test_while_one_is_missed_all_are_asked_less_and_less(
 
 
 async def test_it_is_told_once_that_a_server_is_gone_and_once_that_it_is_back(
-    coturn: Coturn, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    own_coturn: Coturn, caplog: pytest.LogCaptureFixture
 ):
     caplog.set_level(logging.INFO, "homecall_pi")
     clock = Clock()
-    url = f"turn:127.0.0.1:{coturn.port}?transport=tcp"
+    url = f"turn:127.0.0.1:{own_coturn.port}?transport=tcp"
     servers = servers_of(turn_server(url), clock=clock)
 
     async def ask_again() -> str:
@@ -304,13 +341,13 @@ async def test_it_is_told_once_that_a_server_is_gone_and_once_that_it_is_back(
         return "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("homecall"))
 
     assert await ask_again() == ""
-    coturn.stop()
+    own_coturn.stop()
     assert re.fullmatch(
         f"{re.escape(url)} is of no use: Connection refused; doing without it", await ask_again()
     )
     assert servers.choice().turn is None
     assert await ask_again() == ""
-    coturn.start()
+    own_coturn.start()
     assert await ask_again() == f"{url} answers again"
     assert servers.choice().turn is not None
 
@@ -385,8 +422,10 @@ class TestGathering:
         await servers.settle(HOME)
         assert "relay" in candidates(await offer_of(servers.choice(), parts))
 
-    async def test_what_a_slow_stream_does_not_take_is_dropped(self, coturn: Coturn, parts: Parts):
-        servers = servers_of(turn_server(f"turn:127.0.0.1:{coturn.port}?transport=tcp"))
+    async def test_what_a_slow_stream_does_not_take_is_dropped(
+        self, own_coturn: Coturn, parts: Parts
+    ):
+        servers = servers_of(turn_server(f"turn:127.0.0.1:{own_coturn.port}?transport=tcp"))
         await servers.settle(HOME)
         peer = Peer(parts.door, servers.choice(), PATIENCE_S)
         await peer.gather(serial=1)
@@ -396,11 +435,14 @@ class TestGathering:
         line = protocols[-1].transport._TurnTransport__inner_protocol
         software = {"SOFTWARE": 1000 * "x"}
         packet = bytes(Message(Method.BINDING, Class.INDICATION, attributes=software))
-        with coturn.frozen():
+        with own_coturn.frozen():
             for _ in range(10_000):
                 line._send(packet)
             waiting = line.transport.get_write_buffer_size()
             assert MAX_WAITING_BYTES <= waiting < MAX_WAITING_BYTES + len(packet)
+        async with asyncio.timeout(PATIENCE_S):  # else closing repeats what is dropped
+            while line.transport.get_write_buffer_size() >= MAX_WAITING_BYTES:
+                await asyncio.sleep(0.001)
         await peer.close()
 
     async def test_as_a_relay_alone_it_shows_no_address(self, coturn: Coturn, parts: Parts):
