@@ -11,6 +11,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+_SIGNS = x509.KeyUsage(
+    key_cert_sign=True,
+    crl_sign=True,
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 class Authority:
     """Issues certificates; who trusts `file` trusts them."""
@@ -20,7 +32,11 @@ class Authority:
         self._name = _named("Tests' authority")
         self._key = ec.generate_private_key(ec.SECP256R1())
         constraints = x509.BasicConstraints(ca=True, path_length=0)
-        certificate = self._builder(self._name, self._key).add_extension(constraints, critical=True)
+        certificate = (
+            self._builder(self._name, self._key)
+            .add_extension(constraints, critical=True)
+            .add_extension(_SIGNS, critical=True)
+        )
         self.file = folder / "ca.pem"
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
@@ -53,10 +69,15 @@ class Authority:
     ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
         number = x509.random_serial_number()
+        # Since Python 3.13, what RFC 5280 asks for (sections 4.2.1.1 and 4.2.1.2) has to be there.
+        owner = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
         return (
             x509.CertificateBuilder(self._name, subject, key.public_key(), number)
             .not_valid_before(now + datetime.timedelta(hours=since_h))
             .not_valid_after(now + datetime.timedelta(hours=until_h))
+            .add_extension(owner, critical=False)
+            .add_extension(issuer, critical=False)
         )
 
 
