@@ -1,10 +1,13 @@
 """How many bits per second the camera's encoder should aim at, by what the page reports.
 
 Two signals, each of which can only hold the other down: the page's estimate of what the network
-carries (REMB), and the share of packets that it misses (RTCP receiver reports, RFC 3550, section
-6.4.1). The estimate alone keeps growing even where a tenth of all packets is lost; loss alone says
-nothing of a queue that fills. The rules for loss are those of Google's congestion control
-(draft-ietf-rmcat-gcc-02, section 6).
+carries (REMB), and the share of packets that it misses (see loss.py). The estimate alone keeps
+growing even where a tenth of all packets is lost; loss alone says nothing of a queue that fills.
+
+The rules for loss begin as those of Google's congestion control (draft-ietf-rmcat-gcc-02, section
+6): with little the bitrate grows, with some it stays. Much loss may be a network that is too
+narrow, or one that loses whatever is sent, as a poor Wi-Fi does. So the bitrate is cut to what came
+through, and then either the loss is gone, or the cut is taken back, as it helped nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +21,10 @@ HEADROOM: Final = 0.9
 MUCH_LOSS: Final = 0.10
 LITTLE_LOSS: Final = 0.02
 GROWTH_PER_S: Final = 0.08
-BACK_OFF_S: Final = 0.5
-"""Seconds between two reductions because of loss: the first needs time to be felt."""
+CUT_S: Final = 1.5
+"""Seconds until a cut is felt: by the encoder, the network's queue, and the report on it."""
+TRUST_S: Final = 60.0
+"""Seconds for which loss is taken for the network's own before it is tried again."""
 STEP: Final = 0.05
 """Least change that is worth the encoder's trouble."""
 
@@ -33,6 +38,14 @@ class Bounds(msgspec.Struct, frozen=True):
     max_bps: int = 2_500_000
 
 
+class _Cut(msgspec.Struct, frozen=True):
+    """A reduction because of loss, from `bps` at the `share` of loss, at the time `at_s`."""
+
+    bps: float
+    share: float
+    at_s: float
+
+
 class Bitrate:
     """The target for one connection. `now` is any clock that does not jump, in seconds."""
 
@@ -41,7 +54,11 @@ class Bitrate:
         self._estimate_bps = float(bounds.max_bps)
         self._by_loss_bps = float(bounds.start_bps)
         self._reported_s = now
-        self._reduced_s = now - BACK_OFF_S
+        self._cut: _Cut | None = None
+        """One that is not yet judged."""
+        self._own_loss = 0.0
+        """The share that is lost whatever is sent."""
+        self._own_until_s = 0.0
         self._target_bps = self._within_bounds()
 
     @property
@@ -57,15 +74,27 @@ class Bitrate:
     def lost(self, share: float, now: float) -> int | None:
         """The page missed `share` of the packets (0..1); the new target, if it changes."""
         elapsed_s, self._reported_s = min(2.0, now - self._reported_s), now
-        if share > MUCH_LOSS:
-            if now - self._reduced_s >= BACK_OFF_S:
-                self._reduced_s = now
-                self._by_loss_bps = self._target_bps * (1 - 0.5 * share)
+        if now > self._own_until_s:
+            self._own_loss = 0.0
+        if self._cut is not None:
+            self._judge(self._cut, share, now)
+        elif share - self._own_loss > MUCH_LOSS:
+            self._cut = _Cut(self._by_loss_bps, share, now)
+            self._by_loss_bps = self._target_bps * (1 - share)
         elif share < LITTLE_LOSS:
             self._by_loss_bps *= (1 + GROWTH_PER_S) ** elapsed_s
         bounds = self._bounds
         self._by_loss_bps = min(max(self._by_loss_bps, bounds.min_bps), bounds.max_bps)
         return self._update()
+
+    def _judge(self, cut: _Cut, share: float, now: float) -> None:
+        """Takes the cut back if the loss has remained."""
+        if now - cut.at_s < CUT_S:
+            return
+        self._cut = None
+        if share > cut.share / 2:
+            self._by_loss_bps = cut.bps
+            self._own_loss, self._own_until_s = share, now + TRUST_S
 
     def _within_bounds(self) -> int:
         wanted = min(self._estimate_bps, self._by_loss_bps, self._bounds.max_bps)

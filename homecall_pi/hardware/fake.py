@@ -76,7 +76,7 @@ class FakeCamera(WatchedCamera):
     ) -> None:
         path = _clip(path, "porch.mp4", "video")
         pictures = partial(clip.pictures, path, width, height, fps)
-        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps, 4 * bitrate_bps)
+        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps)
         super().__init__(lambda: Film(pictures, encoder, fps), size=(width, height))
 
 
@@ -87,7 +87,7 @@ class TestPictureCamera(WatchedCamera):
 
     def __init__(self, *, width: int, height: int, fps: int, bitrate_bps: int) -> None:
         pictures = partial(clip.test_pictures, width, height, fps)
-        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps, 4 * bitrate_bps)
+        encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps)
         super().__init__(lambda: Film(pictures, encoder, fps), size=(width, height))
 
 

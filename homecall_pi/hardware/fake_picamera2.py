@@ -262,9 +262,7 @@ class H264Encoder(Encoder):
         self._requested += 1
 
     def _start(self) -> None:
-        x264 = SoftwareEncoder(
-            self.width, self.height, int(self._framerate), self.bitrate, 10_000_000
-        )
+        x264 = SoftwareEncoder(self.width, self.height, int(self._framerate), self.bitrate)
         self.vd = Device(x264)
         self._thread = threading.Thread(target=self._poll, args=(x264,), daemon=True)
         self._thread.start()

@@ -188,7 +188,7 @@ def _software(library: Library, config: CameraConfig, bitrate_bps: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             size = config.width, config.height
-            self._x264 = SoftwareEncoder(*size, config.fps, bitrate_bps, config.max_bitrate_bps)
+            self._x264 = SoftwareEncoder(*size, config.fps, bitrate_bps)
             self._key_frame = False
 
         def _encode(self, stream: Any, request: Any) -> None:

@@ -149,9 +149,7 @@ class V4l2Source:
     def _make_encoder(self, frame: av.VideoFrame) -> SoftwareEncoder:
         """For pictures of this size: webcams deliver what they can, not what they are asked for."""
         config = self._config
-        return SoftwareEncoder(
-            frame.width, frame.height, config.fps, self._bitrate_bps, config.max_bitrate_bps
-        )
+        return SoftwareEncoder(frame.width, frame.height, config.fps, self._bitrate_bps)
 
 
 def _ticks(item: av.Packet[Any] | av.VideoFrame) -> int:

@@ -43,8 +43,8 @@ class MediaSender:
     def _take(self, stream: RtpStream, packet: AnyRtcpPacket) -> None:
         """Heeds feedback other than reports of what is missed."""
 
-    def _missed(self, share: float) -> None:
-        """The page misses `share` (0..1) of the packets since its last report."""
+    def _missed(self, lost: int, highest: int) -> None:
+        """The page missed so many packets of those up to this one in sequence."""
 
     def _start(self, parameters: RTCRtpSendParameters) -> None:
         if self._stream is None:
@@ -89,7 +89,7 @@ class MediaSender:
         self._send(*packets)
 
     def _reported(self, reports: list[RtcpReceiverInfo]) -> None:
-        """The share of packets that the page misses (RFC 3550, section 6.4.1)."""
+        """The packets that the page misses (RFC 3550, section 6.4.1)."""
         for report in reports:
             if report.ssrc == self._ssrc:
-                self._missed(report.fraction_lost / 256)
+                self._missed(report.packets_lost, report.highest_sequence)

@@ -11,8 +11,9 @@ MAX_FRAME_SAMPLES = 5760
 """120 ms: the longest packet there is (RFC 6716, section 2.1.4)."""
 BITRATE_BPS = 32_000
 """Wideband to fullband speech in full quality (RFC 7587, section 3.1.1)."""
-EXPECTED_LOSS_PERCENT = 10
-"""Loss that the copies in each packet's successor are made for. A Wi-Fi at the door has some."""
+LEAST_LOSS, MOST_LOSS = 0.10, 0.30
+"""Loss that the copies in each packet's successor are made for: always, as a Wi-Fi at the door has
+some; and at most, for the copies take their bits from the voice itself."""
 COMPLEXITY = 5
 """Of 10: above it, a Zero 2 W spends twice the time for a difference that voices do not show."""
 
@@ -29,8 +30,12 @@ class VoiceEncoder:
         self._encoder = _libopus.Encoder(SAMPLE_RATE, 1, "voip")
         self._encoder.bitrate = BITRATE_BPS
         self._encoder.inband_fec = 1
-        self._encoder.packet_loss_perc = EXPECTED_LOSS_PERCENT
+        self.expect_loss(0.0)
         self._encoder.complexity = COMPLEXITY
+
+    def expect_loss(self, share: float) -> None:
+        """Makes the copies good for this share (0..1) of lost packets."""
+        self._encoder.packet_loss_perc = round(100 * min(max(share, LEAST_LOSS), MOST_LOSS))
 
     def encode(self, sound: bytes) -> bytes:
         """A packet of FRAME_SAMPLES samples, signed 16 bit."""

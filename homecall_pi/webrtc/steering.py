@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from ..core.bitrate import Bitrate
+from ..core.loss import Loss
 from ..core.ports import Door
 
 log = logging.getLogger(__name__)
@@ -18,6 +19,7 @@ class Steering:
         self._camera = door.camera
         self._bounds = door.bitrate
         self._bitrate: Bitrate | None = None
+        self._loss = Loss()
 
     def begin(self) -> None:
         """The call begins: whatever the last one ended with is forgotten."""
@@ -43,10 +45,14 @@ class Steering:
         if self._bitrate is not None:
             self._aim(self._bitrate.estimated(bps))
 
-    def lost(self, share: float) -> None:
-        """A share (0..1) of the packets was lost."""
-        if self._bitrate is not None:
-            self._aim(self._bitrate.lost(share, asyncio.get_running_loop().time()))
+    def reported(self, lost: int, highest: int) -> None:
+        """The page missed so many packets of those up to this one in sequence."""
+        if self._bitrate is None:
+            return
+        now = asyncio.get_running_loop().time()
+        share = self._loss.reported(lost, highest, now)
+        if share is not None:
+            self._aim(self._bitrate.lost(share, now))
 
     def _aim(self, bps: int | None) -> None:
         if bps is not None:

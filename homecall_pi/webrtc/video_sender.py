@@ -84,5 +84,5 @@ class VideoSender(MediaSender):
             if self._ssrc in ssrcs:
                 self._steering.estimated(bps)
 
-    def _missed(self, share: float) -> None:
-        self._steering.lost(share)
+    def _missed(self, lost: int, highest: int) -> None:
+        self._steering.reported(lost, highest)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 from aiortc import RTCRtpSender
 
+from ..core.loss import Loss
 from .media_sender import MediaSender
 from .opus import FRAME_SAMPLES, VoiceEncoder
 from .rtp import RtpStream
@@ -20,6 +23,7 @@ class VoiceSender(MediaSender):
         self._sound = b""
         """Not yet a whole packet's."""
         self._samples = 0
+        self._loss = Loss()
 
     def put(self, block: bytes) -> None:
         """Takes one block from the microphone; before the connection stands, it is dropped."""
@@ -31,6 +35,11 @@ class VoiceSender(MediaSender):
 
     def _begin(self) -> None:
         self._encoder = VoiceEncoder()
+
+    def _missed(self, lost: int, highest: int) -> None:
+        share = self._loss.reported(lost, highest, time.monotonic())
+        if share is not None:
+            self._encoder.expect_loss(share)
 
     def _send_sound(self, stream: RtpStream, sound: bytes) -> None:
         pts, self._samples = self._samples, self._samples + FRAME_SAMPLES

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable
+import statistics
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 import numpy as np
@@ -105,19 +106,29 @@ def delays(said: list[float], heard: list[float]) -> list[float]:
 
 def whole_share(said: Recording, heard: Recording) -> float:
     """Share of the time of speech that came out without a gap of more than GAP_S."""
+    good = total = 0
+    for part, lag, came in _stretches(said, heard):
+        active = part > SPOKEN_DBFS
+        missing = active & (came[lag : lag + len(part)] < part + MISSING_DB)
+        total += int(active.sum())
+        good += int(active.sum()) - _in_gaps(missing)
+    return good / total
+
+
+def lateness(said: Recording, heard: Recording) -> float:
+    """Seconds by which speech comes out later, in the middle, to FRAME_S."""
+    return FRAME_S * statistics.median(lag for _, lag, _ in _stretches(said, heard))
+
+
+def _stretches(said: Recording, heard: Recording) -> Iterator[tuple[Samples, int, Samples]]:
+    """Levels of what was said in LOCAL_S, frames by which they come later, levels of what came."""
     start = max(said.at(0), heard.at(0))
     spoken, came = said.levels(start), heard.levels(start)
     size = int(LOCAL_S / FRAME_S)
-    good = total = 0
     for first in range(0, min(len(spoken), len(came)) - 2 * size, size):
-        part = spoken[first : first + size]
-        active = part > SPOKEN_DBFS
-        if active.any():
-            lag = _lag(part, came[first : first + 2 * size])
-            missing = active & (came[first + lag : first + lag + size] < part + MISSING_DB)
-            total += int(active.sum())
-            good += int(active.sum()) - _in_gaps(missing)
-    return good / total
+        part, window = spoken[first : first + size], came[first : first + 2 * size]
+        if (part > SPOKEN_DBFS).any():
+            yield part, _lag(part, window), window
 
 
 def _lag(part: Samples, came: Samples) -> int:

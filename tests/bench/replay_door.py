@@ -88,8 +88,7 @@ class Noise:
     """A camera in the dark."""
 
     def __init__(self, config: CameraConfig) -> None:
-        most_bps = config.max_bitrate_bps
-        self._encoder = SoftwareEncoder(NOISE_WIDTH, NOISE_HEIGHT, FPS, most_bps, most_bps)
+        self._encoder = SoftwareEncoder(NOISE_WIDTH, NOISE_HEIGHT, FPS, config.bitrate_bps)
         self._key_frame = False
         self._bitrate_bps = config.bitrate_bps
 

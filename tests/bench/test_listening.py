@@ -51,6 +51,7 @@ def test_a_chirp_that_is_not_heard_is_left_out():
 def test_speech_that_comes_late_and_softer_is_whole(speech: Samples):
     heard = recorded(0.5 * speech, late_s=LATE_S, jitter_s=0.01)
     assert listening.whole_share(recorded(speech), heard) == 1
+    assert listening.lateness(recorded(speech), heard) == pytest.approx(LATE_S, abs=0.02)
 
 
 @pytest.mark.parametrize(("hole_s", "least", "most"), [(0.04, 1, 1), (0.07, 0.8, 0.95)])

@@ -13,7 +13,10 @@
         network.unplug("door")                   # its link goes down, and its address away
         network.plug_in("door")
         network.change_address("door")           # another address of the same network
-        network.clear()                          # no rules, nobody cut off
+        network.lose(20)                         # each fifth of the door's packets, both ways
+        network.delay(0.3)                       # of the door's packets, each way
+        network.narrow(500)                      # to so many kbit/s, each way
+        network.clear()                          # none of these, and nobody cut off
 
 Every namespace lives as long as a process of ours whose standard input is a pipe from this one. So
 all of it goes with `close`, and also if the tests are killed. The machine's own network is not
@@ -23,6 +26,7 @@ touched: the links are made inside the namespaces. Needs root.
 from __future__ import annotations
 
 import subprocess
+import sys
 from ipaddress import IPv4Address
 from typing import Literal, Self, TypeAlias
 
@@ -35,13 +39,29 @@ DEAD = "10.77.9.9"
 DIRECT_UDP = "iifname { door, page } oifname { door, page } meta l4proto udp"
 """Matches what the two send each other by UDP."""
 
+_ROUTER_SETTINGS = (
+    "net.ipv4.ip_forward=1",
+    "net.ipv4.ip_early_demux=0",  # else some packets pass by the routing rules
+    "net.ipv4.conf.all.rp_filter=0",
+    "net.ipv4.conf.default.rp_filter=0",
+)
+
+_SLOW = "slow"
+"""The router's device that holds packets back, and the number of the routing table to it."""
+_SLOW_TABLE = "77"
+_BY_WAY_OF_SLOW = ("iif door", "iif page to 10.77.1.0/24", "iif lo to 10.77.1.0/24")
+"""What the routing rules match of the door's packets, before they were held back."""
+_BOTTLENECK = ("burst", "8kb", "latency", "300ms")
+
 _LINK = "eth0"
 """The one interface of door and page. The router's are named after who is at the other end."""
 _SUBNETS: dict[Host, str] = {"door": "10.77.1", "page": "10.77.2"}
 
 # The rules stand in one chain, whichever way a packet takes: through the router, to it, or from it.
+# Where packets are lost by the wire, at its other end, nobody who sends can tell.
 _TABLE = """
 table inet faults {
+  chain wire { type filter hook prerouting priority 0; }
   set cut { type ifname; }
   chain faults { }
   chain any { iifname @cut drop; oifname @cut drop; jump faults; }
@@ -91,10 +111,16 @@ class Network:
     def __init__(self) -> None:
         self.door, self.page, self.router = Namespace(), Namespace(), Namespace()
         self._addresses = {host: IPv4Address(f"{net}.2") for host, net in _SUBNETS.items()}
-        self.router.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+        self._delayer: subprocess.Popen[bytes] | None = None
+        for setting in _ROUTER_SETTINGS:
+            self.router.run("sysctl", "-qw", setting)
+        # The rules of `delay` come before the table of the router's own addresses.
+        self.router.run("ip", "rule", "add", "priority", "2", "lookup", "local")
+        self.router.run("ip", "rule", "del", "priority", "0")
         self.router.run("ip", "address", "add", f"{SERVER}/32", "dev", "lo")
         self.router.run("ip", "route", "add", "blackhole", f"{DEAD}/32")
-        self.router.run("nft", "-f", "-", stdin=_TABLE)
+        for namespace in (self.router, self.door):
+            namespace.run("nft", "-f", "-", stdin=_TABLE)
         for host in _SUBNETS:
             self._join(host)
 
@@ -106,6 +132,7 @@ class Network:
 
     def close(self) -> None:
         """Takes everything down; what still runs in there keeps its own namespace alone."""
+        self._stop_delay()
         for namespace in (self.door, self.page, self.router):
             namespace.close()
 
@@ -129,10 +156,50 @@ class Network:
         """Undoes `cut`."""
         self.router.run("nft", "delete", "element", "inet", "faults", "cut", f"{{ {host} }}")
 
+    def lose(self, percent: int) -> None:
+        """So many of the door's packets get lost on its wire, at random, each way."""
+        for namespace, link in ((self.router, "door"), (self.door, _LINK)):
+            rule = ("iifname", link, "numgen", "random", "mod", "100", "<", str(percent), "drop")
+            namespace.run("nft", "add", "rule", "inet", "faults", "wire", *rule)
+
+    def narrow(self, kbit: int) -> None:
+        """The router passes on no more than so many kbit/s, each way; 300 ms of it wait there."""
+        for host in _SUBNETS:
+            limit = ("tbf", "rate", f"{kbit}kbit", *_BOTTLENECK)
+            self.router.run("tc", "qdisc", "add", "dev", host, "root", *limit)
+
+    def delay(self, seconds: float) -> None:
+        """The router holds the door's packets back for so long, each way."""
+        command = (sys.executable, "-m", "tests.e2e.delay", _SLOW, str(seconds))
+        self._delayer = subprocess.Popen([*self.router.prefix, *command], stdout=subprocess.PIPE)
+        assert self._delayer.stdout is not None
+        self._delayer.stdout.readline()
+        self.router.run("ip", "link", "set", _SLOW, "up")
+        # It sends the router its own packets.
+        self.router.run("sysctl", "-qw", f"net.ipv4.conf.{_SLOW}.accept_local=1")
+        self.router.run("ip", "route", "add", "default", "dev", _SLOW, "table", _SLOW_TABLE)
+        for match in _BY_WAY_OF_SLOW:
+            rule = ("ip", "rule", "add", "priority", "1", *match.split(), "lookup", _SLOW_TABLE)
+            self.router.run(*rule)
+
     def clear(self) -> None:
-        """Undoes every `drop`, `reset` and `cut`."""
+        """Undoes every `drop`, `reset`, `cut`, `lose`, `narrow` and `delay`."""
         self.router.run("nft", "flush", "chain", "inet", "faults", "faults")
+        for namespace in (self.router, self.door):
+            namespace.run("nft", "flush", "chain", "inet", "faults", "wire")
         self.router.run("nft", "flush", "set", "inet", "faults", "cut")
+        for host in _SUBNETS:
+            self.router.run("tc", "qdisc", "replace", "dev", host, "root", "noqueue")
+        self._stop_delay()
+
+    def _stop_delay(self) -> None:
+        if self._delayer is None:
+            return
+        for _ in _BY_WAY_OF_SLOW:
+            self.router.run("ip", "rule", "del", "priority", "1")
+        self._delayer.kill()  # its device goes with it, and what it held back
+        self._delayer.communicate()
+        self._delayer = None
 
     def unplug(self, host: Host) -> None:
         """Its link goes down and its address away, as with a Wi-Fi that is lost."""

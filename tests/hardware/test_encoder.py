@@ -8,7 +8,7 @@ import pytest
 
 from homecall_pi.core.ports import AccessUnit
 from homecall_pi.hardware import annexb, clip
-from homecall_pi.hardware.encoder import GOP_S, SoftwareEncoder
+from homecall_pi.hardware.encoder import BURST_S, GOP_S, SoftwareEncoder
 
 from .h264 import decode, is_whole_key_frame
 
@@ -41,9 +41,10 @@ def test_a_key_frame_comes_when_it_is_asked_for_and_otherwise_seldom():
     assert all(is_whole_key_frame(units[index]) for index in keys)
 
 
-@pytest.mark.parametrize("most_bps", [600_000, 1_000_000], ids=["from the most", "from below it"])
-def test_the_bitrate_can_be_lowered_and_raised_again(most_bps: int):
-    encoder = SoftwareEncoder(*SIZE, 10, 600_000, most_bps)
+@pytest.mark.parametrize("opened_bps", [600_000, 200_000], ids=["from it", "from below it"])
+def test_the_bitrate_can_be_lowered_and_raised_again(opened_bps: int):
+    encoder = SoftwareEncoder(*SIZE, 10, opened_bps)
+    encoder.set_bitrate(600_000)
 
     def bits_of_second_half() -> int:
         return sum(8 * len(unit.data) for unit in encoded(encoder, 60)[30:]) // 3
@@ -54,6 +55,23 @@ def test_the_bitrate_can_be_lowered_and_raised_again(most_bps: int):
     encoder.set_bitrate(600_000)
     assert low < 0.5 * high
     assert bits_of_second_half() > 2 * low
+
+
+def test_a_key_frame_is_no_larger_than_the_bitrate_of_the_moment_allows():
+    encoder = SoftwareEncoder(*SIZE, 10, 1_500_000)
+    large = encoded(encoder, 30, {29})[29]
+    encoder.set_bitrate(250_000)
+    small = encoded(encoder, 30, {20})[20]
+    assert is_whole_key_frame(small)
+    assert 8 * len(small.data) <= BURST_S * 250_000 < 8 * len(large.data)
+
+
+def test_a_bitrate_far_above_is_a_new_beginning_and_one_below_waits_for_a_request():
+    encoder = SoftwareEncoder(*SIZE, 10, 400_000)
+    for bps, key_frames in ((400_000, [0]), (150_000, []), (700_000, []), (900_000, [0])):
+        encoder.set_bitrate(bps)
+        units = encoded(encoder, 5)
+        assert [index for index, unit in enumerate(units) if unit.key_frame] == key_frames
 
 
 def test_key_frames_are_told_from_others_by_their_bytes():

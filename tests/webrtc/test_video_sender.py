@@ -28,6 +28,7 @@ from aiortc.rtp import (
     pack_remb_fci,
 )
 
+from homecall_pi.core import loss
 from homecall_pi.core.bitrate import Bounds
 from homecall_pi.core.ports import VIDEO_CLOCK_HZ, AccessUnit
 from homecall_pi.hardware import clip
@@ -248,11 +249,17 @@ async def test_the_bitrate_follows_an_estimate_of_500_kbit_down_and_back(line: L
     assert await line.bitrate_changes(estimate(5_000_000, line.ssrc)) == START_BPS
 
 
-async def test_the_bitrate_goes_down_with_loss(line: Line):
-    missed = RtcpReceiverInfo(line.ssrc, 128, 0, 0, 0, 0, 0)
-    of_others = RtcpReceiverInfo(line.ssrc ^ 1, 255, 0, 0, 0, 0, 0)
-    bps = await line.bitrate_changes(RtcpRrPacket(ssrc=1, reports=[of_others, missed]))
-    assert bps == pytest.approx(0.75 * START_BPS, rel=0.01)
+async def test_the_bitrate_goes_down_with_loss(line: Line, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(loss, "LEAST_S", 0.0)
+    await line.report(received(line.ssrc, lost=2, highest=1000))
+    bps = await line.bitrate_changes(received(line.ssrc, lost=502, highest=2000))
+    assert bps == pytest.approx(0.5 * START_BPS, rel=0.01)
+
+
+def received(ssrc: int, lost: int, highest: int) -> RtcpRrPacket:
+    """A report on the stream, and on another one of which everything is lost."""
+    of_others = RtcpReceiverInfo(ssrc ^ 1, 255, highest, highest, 0, 0, 0)
+    return RtcpRrPacket(1, [of_others, RtcpReceiverInfo(ssrc, 0, lost, highest, 0, 0, 0)])
 
 
 async def test_feedback_of_no_use_does_no_harm(line: Line, caplog: pytest.LogCaptureFixture):

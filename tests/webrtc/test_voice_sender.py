@@ -9,6 +9,7 @@ import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.rtp import RtcpReceiverInfo, RtcpRrPacket, RtpPacket
 
+from homecall_pi.core import loss
 from homecall_pi.core.ports import BLOCK_SAMPLES
 from homecall_pi.webrtc import hooks
 from homecall_pi.webrtc.opus import FRAME_SAMPLES, VoiceDecoder, VoiceEncoder
@@ -97,14 +98,16 @@ async def test_nothing_is_sent_after_the_end(line: Line):
     assert line._arrived.empty()
 
 
-async def test_reports_are_heeded_and_what_they_say_does_no_harm(line: Line):
+async def test_the_copies_are_made_for_the_loss_that_the_page_reports(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+):
     await line.connect()
+    monkeypatch.setattr(loss, "LEAST_S", 0.0)
     ssrc, _ = hooks.ssrcs(line.sender)
-    report = RtcpReceiverInfo(ssrc, 128, 5, 0, 0, 0, 0)
-    await line.sender._handle_rtcp_packet(RtcpRrPacket(1, [report]))
-    line.voice.put(LOUD)
-    line.voice.put(LOUD)
-    await line.next()
+    for lost, highest in ((0, 1000), (40, 1200)):
+        report = RtcpReceiverInfo(ssrc, 0, lost, highest, 0, 0, 0)
+        await line.sender._handle_rtcp_packet(RtcpRrPacket(1, [report]))
+    assert line.voice._encoder._encoder.packet_loss_perc == 20
 
 
 async def test_a_failure_costs_its_packet_alone_and_is_told_once(
