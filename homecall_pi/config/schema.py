@@ -91,8 +91,8 @@ class Config(Table, frozen=True):
     room: Annotated[
         str,
         Meta(
-            description="the room, a UUID, made by `uuidgen`; whoever knows it can see and answer "
-            "the door: keep it secret"
+            description="the room, a UUID, as /proc/sys/kernel/random/uuid has a new one each "
+            "time; whoever knows it can see and answer the door: keep it secret"
         ),
     ] = ""
     key: Annotated[
