@@ -9,7 +9,7 @@ export const WORDS = {
 
     "no-room-head": "This link is incomplete",
     "no-room-text":
-      "Open the whole link you were given, or ask for it again. It ends with “?room=” and a long code.",
+      "Open the whole link you were given, or ask for it again. It has “?room=” and a long code in it.",
     "name-head": "What is your name?",
     "name-text": "It tells you from the others at home. You are asked only once.",
     "name-label": "Your name",
@@ -19,8 +19,9 @@ export const WORDS = {
     "waiting-text": "Keep this page open. When somebody rings, you will see and hear them here.",
     "offline-head": "No connection",
     "offline-text": "The page keeps trying by itself. Check the internet if this lasts.",
-    "full-head": "Somebody else is on the line",
-    "full-text": "Your turn comes by itself as soon as they leave.",
+    "full-head": "Open at somebody else's",
+    "full-text":
+      "The door rings on one page at a time, now on theirs. It rings here as soon as theirs is closed.",
     "replaced-head": "Open on another device",
     "replaced-text": "The page was opened elsewhere with your name, and rings there now.",
     "use-here": "Use here",
@@ -56,7 +57,7 @@ export const WORDS = {
 
     online: "Connected",
     offline: "Server not reached, trying again",
-    full: "Somebody else is on the line",
+    full: "Open at somebody else's",
     replaced: "Opened on another device",
     ringing: "Somebody is at the door",
     talking: "You can talk now",
@@ -89,7 +90,7 @@ export const WORDS = {
 
     "no-room-head": "Ссылка неполная",
     "no-room-text":
-      "Откройте присланную ссылку целиком или попросите её ещё раз. В конце — «?room=» и длинный код.",
+      "Откройте присланную ссылку целиком или попросите её ещё раз. В ней есть «?room=» и длинный код.",
     "name-head": "Как вас зовут?",
     "name-text": "Чтобы отличать вас от других домашних. Спрашиваем один раз.",
     "name-label": "Ваше имя",
@@ -99,8 +100,9 @@ export const WORDS = {
     "waiting-text": "Не закрывайте страницу. Когда позвонят в дверь, вы увидите и услышите гостя.",
     "offline-head": "Нет связи",
     "offline-text": "Страница подключится сама. Если долго не выходит, проверьте интернет.",
-    "full-head": "На линии кто‑то другой",
-    "full-text": "Ваша очередь наступит сама, когда линия освободится.",
+    "full-head": "Открыто у кого‑то другого",
+    "full-text":
+      "Дверь звонит только на одну страницу, сейчас на ту. Когда её закроют, звонить будет здесь.",
     "replaced-head": "Открыто на другом устройстве",
     "replaced-text": "Страницу с вашим именем открыли в другом месте, теперь звонит там.",
     "use-here": "Перенести сюда",
@@ -136,7 +138,7 @@ export const WORDS = {
 
     online: "На связи",
     offline: "Сервер недоступен, подключаемся снова",
-    full: "На линии кто-то другой",
+    full: "Открыто у кого-то другого",
     replaced: "Открыто на другом устройстве",
     ringing: "Кто-то у двери",
     talking: "Можно говорить",
