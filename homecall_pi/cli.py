@@ -65,7 +65,14 @@ def serve(config_path: Path | None, **flags: Any) -> None:
 
 
 @cli.command()
-@click.option("--port", default=8443, show_default=True, help="port of the page on localhost")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    metavar="NUMBER",
+    default=8443,
+    show_default=True,
+    help="port of the page on localhost",
+)
 @click.option(
     "--ring-every",
     type=click.FloatRange(min=1, max=86400),

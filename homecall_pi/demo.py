@@ -43,11 +43,14 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
         door = ["--config", str(config), "--fake", "--control", str(socket)]
         door += ["--speaker-file", str(heard)]
         door += _clips(camera, microphone)
-        with _process("serve", "--port", str(port)) as server, _process("run", *door) as daemon:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            _process("serve", "--port", str(port)) as server,
+            _process("run", *door) as daemon,
+        ):
             _wait_until_joined(socket, server, daemon)
             _explain(f"http://localhost:{port}/?room={room}#k={key}", heard, ring_every)
-            with contextlib.suppress(KeyboardInterrupt):
-                _ring_until_done(socket, ring_every, server, daemon)
+            _ring_until_done(socket, ring_every, server, daemon)
 
 
 def _clips(camera: str | None, microphone: str | None) -> Iterator[str]:

@@ -37,7 +37,8 @@ set_up_venv() {
   need python3 python3
   python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     die "Python 3.11 or newer is needed, this is $(python3 --version)"
-  wanted="$(python3 -c 'import sys; print(sys.executable, sys.version)') $(sha256sum pyproject.toml)"
+  # The same whether or not the environment is activated.
+  wanted="$(python3 -c 'import sys; print(sys.base_prefix, sys.version)') $(sha256sum pyproject.toml)"
   if [ "$(cat "$VENV/wanted$extra" 2>/dev/null)" = "$wanted" ]; then return; fi
   # The voice's codec is a C library that no Python package brings along.
   [[ $(/sbin/ldconfig -p) == *libopus.so.0* ]] || apt_install libopus0

@@ -298,3 +298,10 @@ def test_demo_gets_its_choices(homecall: Run, monkeypatch: pytest.MonkeyPatch):
     homecall("demo")
     homecall("demo", "--port", "1", "--ring-every", "2.5", "--camera", "a", "--microphone", "b")
     assert chosen == [(8443, None, None, None), (1, 2.5, "a", "b")]
+
+
+@pytest.mark.parametrize("port", ["0", "65536"])
+def test_demo_takes_no_port_that_a_link_cannot_have(homecall: Run, port: str):
+    code, _, told = homecall("demo", "--port", port)
+    assert code == 2
+    assert f"{port} is not in the range 1<=x<=65535" in told
