@@ -178,8 +178,9 @@ def ask(path: Path, command: Command) -> Status:
             "`sudo usermod -aG homecall USER` and log in anew"
         ) from None
     except (OSError, msgspec.MsgspecError) as error:
+        why = getattr(error, "strerror", None) or error
         raise HomeCallError(
-            f"no daemon answers on {path} ({error}); start it with `homecall-pi run`, "
+            f"no daemon answers on {path} ({why}); start it with `homecall-pi run`, "
             "or name its socket with --control PATH"
         ) from None
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 import click
 import msgspec
 
+from .config.file import cure
 from .config.keys import Key, keys
 from .errors import OperatorError
 
@@ -76,6 +77,5 @@ def _value(key: Key, text: Any) -> Any:
             return msgspec.json.decode(text)
         return msgspec.convert(text, key.kind, strict=False)
     except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-        raise OperatorError(
-            f"command line: {'.'.join(key.place)}: {error}; see `homecall-pi config --help`"
-        ) from None
+        place = ".".join(key.place)
+        raise OperatorError(f"command line: {place}: {error}; {cure(place)}") from None

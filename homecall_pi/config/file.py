@@ -12,7 +12,9 @@ import msgspec
 
 from ..errors import OperatorError
 from .ice import IceServer
+from .keys import keys
 from .schema import Config
+from .values import in_words
 
 DEFAULT_PATH = Path("/etc/homecall-pi/config.toml")
 
@@ -47,9 +49,14 @@ def _is_there(path: Path) -> bool:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
         raise OperatorError(
-            f"{path}: cannot be read: {error}; give a readable file with --config, or use sudo"
+            f"{path}: cannot be read: {error}; give a readable file with --config, in UTF-8"
+        ) from None
+    except OSError as error:
+        raise OperatorError(
+            f"{path}: cannot be read: {error.strerror}; "
+            "give a readable file with --config, or use sudo"
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise OperatorError(f"{path}: is not TOML: {error}; mend that line") from None
@@ -77,9 +84,26 @@ def _explain(error: str) -> str:
     section = place.rstrip("`").lstrip(".")
     if unknown := re.search("unknown field `(.+)`", text):
         key = f"{section}.{unknown[1]}".lstrip(".")
-        return f"{key}: no such key; the keys there are: {', '.join(_keys(section))}"
+        there = ", ".join(_keys(section))
+        return f"{key}: no such key; the keys there are: {there}{_elsewhere(unknown[1])}"
     text = re.sub("^[A-Z](?=[a-z])", lambda letter: letter[0].lower(), text)  # but not of "GPIO"
-    return f"{section}: {text}; see `homecall-pi config --help`"
+    return f"{section}: {text}; {cure(section)}"
+
+
+def cure(place: str) -> str:
+    """What to do about a bad value there, such as `call.ring_s`."""
+    takes = (f"it takes {in_words(key)}; " for key in keys() if ".".join(key.place) == place)
+    return f"{next(takes, '')}see `homecall-pi config --help`"
+
+
+def _elsewhere(name: str) -> str:
+    """In which sections there is such a key: in TOML it is easily written below the wrong one."""
+    places = [
+        f"in [{key.section}]" if key.section else "before all sections"
+        for key in keys()
+        if key.name == name
+    ]
+    return f"; {name} stands {' or '.join(places)}" if places else ""
 
 
 def _keys(section: str) -> tuple[str, ...]:

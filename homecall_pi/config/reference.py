@@ -11,22 +11,13 @@ import re
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
-from msgspec.inspect import (
-    BoolType,
-    FloatType,
-    IntType,
-    LiteralType,
-    StrType,
-    StructType,
-    Type,
-    VarTupleType,
-)
 
 from .ice import IceServer
 from .keys import Key, Section, section, sections
+from .values import in_words
 
 FILE = "config/config.toml"
 MANUAL = "docs/configuration.md"
@@ -122,7 +113,7 @@ def _markdown_section(section: Section) -> Iterator[str]:
     yield "|---|---|---|---|"
     for key in section.keys:
         meaning = _linked(key.description)
-        yield f"| `{key.name}` | {_values(key)} | {_default(key)} | {meaning} |"
+        yield f"| `{key.name}` | {in_words(key)} | {_default(key)} | {meaning} |"
     for key in section.keys:
         for example in key.examples:
             yield f"\n```toml\n{key.name} = {_laid_out(example)}\n```"
@@ -138,46 +129,6 @@ def _default(key: Key) -> str:
 
 def _linked(text: str) -> str:
     return re.sub(r"docs/([a-z]+\.md)", r"[\1](\1)", text)
-
-
-def _values(key: Key) -> str:
-    """Which values the key takes, in words."""
-    match key.type:
-        case LiteralType():
-            words = [f"`{_value(word)}`" for word in get_args(key.kind)]
-            return f"{', '.join(words[:-1])} or {words[-1]} {key.unit}".rstrip()
-        case IntType() | FloatType():
-            return _number(key) + _bounds(key.type)
-    return _kind(key.type)
-
-
-def _number(key: Key) -> str:
-    if isinstance(key.type, FloatType):
-        return key.unit or "number"
-    return f"whole number of {key.unit}" if key.unit else "whole number"
-
-
-def _bounds(number: IntType | FloatType) -> str:
-    low = f"{number.ge} to" if number.gt is None else f"above {number.gt}, at most"
-    factor = f", a multiple of {number.multiple_of}" if number.multiple_of else ""
-    return f", {low} {number.le}{factor}"
-
-
-def _kind(kind: Type) -> str:
-    match kind:
-        case BoolType():
-            return "`true` or `false`"
-        case StrType(min_length=1, max_length=int(longest)):
-            return f"text of 1 to {longest} characters"
-        case StrType(min_length=1):
-            return "text, not empty"
-        case VarTupleType(item_type=StructType()):
-            return "list of tables"
-        case VarTupleType(min_length=1):
-            return "list of texts, not empty"
-        case VarTupleType():
-            return "list of texts"
-    return "text"
 
 
 if __name__ == "__main__":

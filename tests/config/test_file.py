@@ -110,6 +110,33 @@ def test_an_unknown_key_is_named_with_the_keys_that_would_do(
     assert error.startswith(f"config.toml: {key}: no such key; the keys there are: {known}")
 
 
+@pytest.mark.parametrize(
+    ("text", "takes"),
+    [
+        ('verify = "yes"', '`"off"`, `"prefer"` or `"require"`'),
+        ("[call]\nring_s = 0", "seconds, above 0, at most 600"),
+        ('name = ""', "text of 1 to 64 characters"),
+        ("[serve]\nbehind_proxy = 1", "`true` or `false`"),
+    ],
+)
+def test_a_bad_value_is_told_with_those_that_will_do(error_of: ErrorOf, text: str, takes: str):
+    assert f"; it takes {takes}; see " in error_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("ring_s = 60", "in [call]"),
+        ('[log]\nkey = "x"', "before all sections"),
+        ("width = 640", "in [camera]"),
+    ],
+)
+def test_a_key_below_the_wrong_section_is_told_where_it_stands(
+    error_of: ErrorOf, text: str, place: str
+):
+    assert error_of(text).endswith(f" stands {place}")
+
+
 @pytest.mark.parametrize("text", ["[camera", "name = Front door", 'name = "a"\nname = "b"', "\0"])
 def test_what_is_not_toml_is_told_with_its_line(error_of: ErrorOf, text: str):
     error = error_of(text)
@@ -118,13 +145,17 @@ def test_what_is_not_toml_is_told_with_its_line(error_of: ErrorOf, text: str):
 
 
 def test_a_file_that_is_not_there_is_named(file: Path):
-    with pytest.raises(OperatorError, match=r"nowhere\.toml: cannot be read: .*give a readable"):
+    with pytest.raises(OperatorError) as caught:
         load(Path("nowhere.toml"), {})
+    assert str(caught.value) == (
+        "nowhere.toml: cannot be read: No such file or directory; "
+        "give a readable file with --config, or use sudo"
+    )
 
 
 def test_a_file_that_is_not_text_is_named(file: Path):
     file.write_bytes(b'name = "\xff"')
-    with pytest.raises(OperatorError, match=r"config\.toml: cannot be read: .*give a readable"):
+    with pytest.raises(OperatorError, match=r"config\.toml: cannot be read: .*in UTF-8"):
         load(file, {})
 
 

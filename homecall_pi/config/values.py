@@ -1,0 +1,59 @@
+"""Which values a key of the configuration takes, in words: for the reference and for errors."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+from msgspec.inspect import (
+    BoolType,
+    FloatType,
+    IntType,
+    LiteralType,
+    StrType,
+    StructType,
+    Type,
+    VarTupleType,
+)
+
+from .keys import Key
+
+
+def in_words(key: Key) -> str:
+    """Which values the key takes, as Markdown."""
+    match key.type:
+        case LiteralType():
+            words = [f"`{json.dumps(word)}`" for word in get_args(key.kind)]
+            return f"{', '.join(words[:-1])} or {words[-1]} {key.unit}".rstrip()
+        case IntType() | FloatType():
+            return _number(key) + _bounds(key.type)
+    return _kind(key.type)
+
+
+def _number(key: Key) -> str:
+    if isinstance(key.type, FloatType):
+        return key.unit or "number"
+    return f"whole number of {key.unit}" if key.unit else "whole number"
+
+
+def _bounds(number: IntType | FloatType) -> str:
+    low = f"{number.ge} to" if number.gt is None else f"above {number.gt}, at most"
+    factor = f", a multiple of {number.multiple_of}" if number.multiple_of else ""
+    return f", {low} {number.le}{factor}"
+
+
+def _kind(kind: Type) -> str:
+    match kind:
+        case BoolType():
+            return "`true` or `false`"
+        case StrType(min_length=1, max_length=int(longest)):
+            return f"text of 1 to {longest} characters"
+        case StrType(min_length=1):
+            return "text, not empty"
+        case VarTupleType(item_type=StructType()):
+            return "list of tables"
+        case VarTupleType(min_length=1):
+            return "list of texts, not empty"
+        case VarTupleType():
+            return "list of texts"
+    return "text"
