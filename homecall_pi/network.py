@@ -29,15 +29,16 @@ JUMP_S = 2.0
 _LINK, _IPV4_ADDRESS, _IPV4_ROUTE, _IPV6_ADDRESS, _IPV6_ROUTE = 0x1, 0x10, 0x40, 0x100, 0x400
 """Groups of messages (RTMGRP_…, rtnetlink(7))."""
 _GROUPS = _LINK | _IPV4_ADDRESS | _IPV4_ROUTE | _IPV6_ADDRESS | _IPV6_ROUTE
-_LOOK_UPS = "timeout:1 attempts:2"
+_LOOK_UPS = "timeout:1 attempts:1"
+"""A second for each of the three name servers that there can be, which is less than an attempt to
+connect may take. The next attempt asks them again."""
 
 
 def hurry_look_ups() -> None:
-    """Has a name server that is silent given up soon. To be called before the first look-up.
+    """Has name servers that are silent given up soon. To be called before the first look-up.
 
-    By default it takes 10 seconds, with two of them 20 (resolv.conf(5)), and nothing can cancel
-    that. As few look-ups run at once, those to come would wait for it, long after names can be
-    resolved again.
+    By default one takes 10 seconds, two take 20 (resolv.conf(5)), and nothing can cancel that. As
+    few look-ups run at once, those to come would wait, long after names can be resolved again.
     """
     os.environ.setdefault("RES_OPTIONS", _LOOK_UPS)
 

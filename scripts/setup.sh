@@ -74,6 +74,7 @@ set_up_network() {
   need ip iproute2
   need nft nftables
   need certutil libnss3-tools
+  compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null || apt_install libfaketime
   set_up_turn
 }
 

@@ -75,7 +75,7 @@ def _refusal(status: int, login_page: bool) -> str:
 
 def _distrust(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == NOT_YET:
-        return "its certificate is not valid yet; most likely this machine's clock is wrong"
+        return "its certificate is not valid yet: is this machine's clock right? See timedatectl"
     if error.verify_code == EXPIRED:
         return "its certificate has expired, or this machine's clock is wrong; renew it there"
     if error.verify_code in OTHER_NAMES:

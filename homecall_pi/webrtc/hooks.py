@@ -7,6 +7,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 from aiortc import (
@@ -15,8 +16,9 @@ from aiortc import (
     RTCRtpReceiver,
     RTCRtpSender,
     RTCSctpTransport,
+    rtcrtpreceiver,
 )
-from aiortc.rtcrtpparameters import RTCRtpSendParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
 from . import consent
@@ -183,11 +185,32 @@ def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None])
 
     It stands in for aiortc's jitter buffer, which stalls 320 ms for one lost packet and keeps
     280 ms of that as delay. Statistics and reports to the sender stay aiortc's.
+
+    Nothing is left for the thread in which aiortc would decode, so there is none: the connection
+    would fail where none was to be had.
     """
     buffer = "_RTCRtpReceiver__jitter_buffer"
     if not hasattr(receiver, buffer):
         raise AttributeError(f"aiortc's receiver has no {buffer} any more")
     setattr(receiver, buffer, _Tap(take))
+    receive, module = receiver.receive, vars(rtcrtpreceiver)
+
+    async def receive_without_thread(parameters: RTCRtpReceiveParameters) -> None:
+        threading, module["threading"] = module["threading"], SimpleNamespace(Thread=_NoThread)
+        try:
+            await receive(parameters)  # which does not pause: no other receiver starts meanwhile
+        finally:
+            module["threading"] = threading
+
+    receiver.receive = receive_without_thread  # type: ignore[method-assign]
+
+
+class _NoThread:
+    def __init__(self, **_: Any) -> None: ...
+
+    def start(self) -> None: ...
+
+    def join(self) -> None: ...
 
 
 def keep_reporting(receiver: RTCRtpReceiver) -> None:

@@ -10,7 +10,7 @@ from playwright.async_api import Playwright
 from ..authority import Authority
 from .conftest import Household
 from .household import ROOM, Door, Family, Program, Server, launch_chromium, until
-from .network import SERVER, Network
+from .network import NAME, SERVER, Network
 
 PORT = 8443
 
@@ -19,7 +19,7 @@ class FarServer(Server):
     """The signaling server on the router, with TLS."""
 
     def __init__(self, folder: Path, network: Network, authority: Authority, *flags: str) -> None:
-        cert, key = authority.issue(SERVER)
+        cert, key = authority.issue(SERVER, NAME)
         self.port = PORT
         tls = ("--tls-cert", str(cert), "--tls-key", str(key))
         where = ("--host", SERVER, "--port", str(PORT))
@@ -31,7 +31,7 @@ class FarServer(Server):
         return f"https://{SERVER}:{PORT}/?room={ROOM}"
 
     async def ready(self) -> None:
-        await until("the server listens", lambda: "serving https" in self.output)
+        await until("the server listens", lambda: "serving https" in self.fresh_output)
 
 
 class Apart(Household):

@@ -46,11 +46,15 @@ class Household:
         *door_flags: str,
         with_server: bool = True,
         environment: dict[str, str] | None = None,
+        camera: Path | None = None,
     ) -> None:
+        """Starts door and server; the door has a camera that is plugged in if there is a file."""
         if with_server:
             await self.start_server()
         self.door = self.make_door(*door_flags)
         self.door.environment |= environment or {}
+        if camera is not None:
+            self.door.give_camera(camera)
         self.programs.insert(0, self.door)
         self.door.start()
         if with_server:

@@ -76,12 +76,14 @@ class Program:
         self.log = folder / f"{name}.log"
         self.arguments = arguments
         self._process: subprocess.Popen[bytes] | None = None
+        self._began = 0
         self.environment: dict[str, str] = {}
         self.prefix: tuple[str, ...] = ()
         self.module: tuple[str, ...] = ("homecall_pi",)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
+            self._began = log.tell()
             self._process = subprocess.Popen(
                 [*self.prefix, sys.executable, "-m", *self.module, *self.arguments],
                 stdin=subprocess.DEVNULL,
@@ -113,6 +115,11 @@ class Program:
     @property
     def output(self) -> str:
         return self.log.read_text(errors="replace")
+
+    @property
+    def fresh_output(self) -> str:
+        """Since it was started last."""
+        return self.log.read_bytes()[self._began :].decode(errors="replace")
 
 
 class Server(Program):
@@ -151,6 +158,13 @@ class Door(Program):
 
     def hang_up(self) -> Status:
         return control.ask(self.socket, "hangup")
+
+    def give_camera(self, plug: Path) -> None:
+        """Gives it a Pi's camera before it starts, plugged in while that file is there."""
+        plug.touch()
+        self.module = ("tests.e2e.pi_camera",)
+        self.arguments += ("--camera-source=picamera2",)
+        self.environment["CAMERA"] = str(plug)
 
     @property
     def status(self) -> Status:
@@ -236,6 +250,19 @@ class Family:
               await context.close();
             }""",
             least_dbfs,
+        )
+
+    async def sees_a_card(self) -> None:
+        """Waits for the dark picture that stands in for a camera's."""
+        await self.page.wait_for_function(
+            """() => {
+              const canvas = new OffscreenCanvas(64, 36);
+              const context = canvas.getContext("2d", {willReadFrequently: true});
+              context.drawImage(document.querySelector("#picture"), 0, 0, 64, 36);
+              const {data} = context.getImageData(0, 0, 64, 36);
+              return data.filter((_, index) => index % 4 === 1).reduce((a, b) => a + b) / 2304 < 60;
+            }""",
+            polling=100,
         )
 
     async def records_sound(self, seconds: float) -> bytes:

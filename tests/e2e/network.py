@@ -34,6 +34,8 @@ Host: TypeAlias = Literal["door", "page"]
 
 SERVER = "10.77.3.1"
 """The router's address for servers."""
+NAME = "server.test"
+"""Its name, at a name server that knows it."""
 DEAD = "10.77.9.9"
 """An address whose packets vanish."""
 DIRECT_UDP = "iifname { door, page } oifname { door, page } meta l4proto udp"

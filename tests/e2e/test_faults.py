@@ -1,4 +1,4 @@
-"""A call over networks that break, in namespaces of their own."""
+"""Networks that break around a door, in namespaces of their own: in a call, and between calls."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from .apart import Apart
+from .fragile import YEAR_S, Fragile
 from .household import until
+from .network import NAME, SERVER
 from .sound import write_beeps
 
 pytestmark = [
@@ -21,11 +22,11 @@ pytestmark = [
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def apart(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Apart]:
+async def apart(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fragile]:
     folder = tmp_path_factory.mktemp("apart")
     write_beeps(folder / "beeps.wav", 880.0)
     async with async_playwright() as playwright:
-        household = Apart(folder, folder / "beeps.wav")
+        household = Fragile(folder, folder / "beeps.wav")
         try:
             await household.start(playwright)
             yield household
@@ -34,7 +35,7 @@ async def apart(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Apart
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def call(apart: Apart) -> AsyncIterator[Apart]:
+async def call(apart: Fragile) -> AsyncIterator[Fragile]:
     """Door and family talk, and still do after the test."""
     await apart.talk()
     yield apart
@@ -46,7 +47,7 @@ async def call(apart: Apart) -> AsyncIterator[Apart]:
     await apart.family.becomes("waiting")
 
 
-async def test_a_silent_network_is_noticed_at_both_ends_and_the_call_goes_on(call: Apart) -> None:
+async def test_a_silent_network_is_noticed_at_both_ends_and_the_call_goes_on(call: Fragile) -> None:
     call.network.cut("door")
     await call.door.becomes("reconnecting")
     await call.family.page.wait_for_selector("#link-note:not([hidden])")
@@ -55,13 +56,13 @@ async def test_a_silent_network_is_noticed_at_both_ends_and_the_call_goes_on(cal
     await call.family.page.wait_for_selector("#link-note", state="hidden")
 
 
-async def test_another_address_in_a_call(call: Apart) -> None:
+async def test_another_address_in_a_call(call: Fragile) -> None:
     call.network.change_address("door")
     await call.door.becomes("reconnecting")
     await call.door.becomes("talking")
 
 
-async def test_a_server_that_is_restarted_in_a_call(call: Apart) -> None:
+async def test_a_server_that_is_restarted_in_a_call(call: Fragile) -> None:
     call.server.kill()
     await until("the line is down", lambda: call.door.status.line == "down")
     assert call.door.status.state == "talking"
@@ -69,3 +70,89 @@ async def test_a_server_that_is_restarted_in_a_call(call: Apart) -> None:
     call.server.start()
     await until("the line is up", lambda: call.door.status.line == "up")
     assert call.door.status.state == "talking"
+
+
+async def test_a_door_that_stood_still_in_a_call(call: Fragile) -> None:
+    """As when a machine is suspended; what it was connected to has given it up meanwhile."""
+    lines = call.lines
+    call.door.process.suspend()
+    try:
+        call.black_hole_line()
+        await call.family.page.wait_for_selector("#link-note:not([hidden])")
+    finally:
+        call.door.process.resume()
+    await call.tells("stood still")
+    await call.another_line(lines)
+    await call.family.page.wait_for_selector("#link-note", state="hidden")
+    call.network.clear()
+
+
+async def test_a_line_that_is_dead_without_a_word_in_a_call(call: Fragile) -> None:
+    lines = call.lines
+    call.black_hole_line()
+    await call.another_line(lines)
+    assert call.door.status.state == "talking"
+    call.network.clear()
+
+
+@pytest.mark.parametrize(
+    ("kind", "certified", "words"),
+    [
+        ("page", "login.example", "its certificate has another name: is there a login page"),
+        ("login-required", NAME, "a web page answers (HTTP 511): is there a login page"),
+        ("banner", "", "what answers speaks no TLS (WRONG_VERSION_NUMBER): is there a login page"),
+    ],
+)
+async def test_a_login_page_in_the_servers_place(
+    apart: Fragile, kind: str, certified: str, words: str
+) -> None:
+    lines = apart.lines
+    async with apart.replaced_server(kind, certified):
+        await apart.tells(words)
+    await apart.another_line(lines)
+
+
+async def test_a_name_that_is_not_known_for_a_while(apart: Fragile) -> None:
+    lines = apart.lines
+    await apart.replace_names()
+    apart.server.kill()
+    await apart.tells("its name is not known")
+    apart.server.start()
+    await apart.server.ready()
+    await apart.replace_names(NAME, SERVER)
+    await apart.another_line(lines)
+
+
+async def test_name_servers_that_are_silent_for_a_while(apart: Fragile) -> None:
+    lines = apart.lines
+    apart.network.drop("udp dport 53")
+    apart.server.kill()
+    await apart.tells("no name server tells its address")
+    apart.server.start()
+    await apart.server.ready()
+    apart.network.clear()
+    await apart.another_line(lines)
+
+
+async def test_a_clock_that_is_wrong_at_the_start_and_set_in_a_call(apart: Fragile) -> None:
+    """Boards without a battery for it start in the past, where no certificate is valid yet."""
+    await apart.restart_door(clock_s=-YEAR_S)
+    await apart.tells("its certificate is not valid yet: is this machine's clock right?")
+    assert apart.door.status.line == "down"
+    apart.set_clock(0)
+    await apart.tells("the clock was set forward")
+    await apart.door.ready()
+    await apart.family.becomes("waiting")
+    await apart.talk()
+    await apart.flows()
+    apart.set_clock(YEAR_S)
+    await until("it is seen", lambda: apart.door.fresh_output.count("set forward") == 2)
+    await apart.flows()
+    apart.set_clock(-YEAR_S)
+    await apart.tells("the clock was set back")
+    await apart.flows()
+    assert apart.door.status.state == "talking"
+    apart.door.hang_up()
+    await apart.door.becomes("idle")
+    await apart.family.becomes("waiting")
+    await apart.restart_door()

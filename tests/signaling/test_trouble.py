@@ -89,7 +89,7 @@ async def test_a_refusal_is_no_login_page(status: HTTPStatus, words: str):
 @pytest.mark.parametrize(
     ("host", "hours", "words"),
     [
-        ("localhost", (1, 2), "is not valid yet; most likely this machine's clock is wrong"),
+        ("localhost", (1, 2), "is not valid yet: is this machine's clock right?"),
         ("localhost", (-2, -1), "has expired, or this machine's clock is wrong"),
         ("login.example", (-1, 1), f"has another name: {LOGIN}"),
     ],

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 
 import pytest
 from aioice.ice import get_host_addresses
+from aiortc import rtcrtpreceiver
 
 from homecall_pi.core import sdp, silence
 from homecall_pi.core.events import (
@@ -123,6 +125,18 @@ async def test_a_page_that_answers_is_connected(
     await connect(offered, page, events)
     assert parts.on == {"camera", "microphone", "speaker"}
     assert events.none()
+
+
+async def test_no_thread_is_started_to_decode_what_the_voice_decodes(
+    offered: Peer, page: Page, events: Events
+):
+    """Where none is to be had, the connection would fail for want of it."""
+    await connect(offered, page, events)
+    receivers = [each.receiver for each in offered._pc.getTransceivers()]
+    decoders = [vars(each)["_RTCRtpReceiver__decoder_thread"] for each in receivers]
+    assert [isinstance(each, hooks._NoThread) for each in decoders] == [True, False]
+    assert decoders[1] is None  # nothing is received there
+    assert rtcrtpreceiver.threading is threading
 
 
 async def test_the_pages_addresses_may_come_one_by_one(offered: Peer, page: Page, events: Events):
