@@ -1,4 +1,4 @@
-"""`scripts/bench faults`: how long a call and the line take to come back after the network did."""
+"""`scripts/bench faults`: how long a call and the line take to come back after what was wrong."""
 
 from __future__ import annotations
 
@@ -6,120 +6,220 @@ import argparse
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from playwright.async_api import async_playwright
+from playwright.async_api import Playwright, async_playwright
 
-from tests.e2e.apart import PORT, Apart
+from tests.bench import part_faults
+from tests.e2e.fragile import YEAR_S, Fragile
 from tests.e2e.household import until
-from tests.e2e.network import Host
+from tests.e2e.network import NAME, SERVER, Host
 from tests.e2e.sound import write_beeps
 
 PATIENCE_S = 90.0
 OUTAGE_S = 10.0
+"""Seconds that most faults last: long enough for attempts to come as seldom as they ever do."""
 
-Fault: TypeAlias = Callable[[Apart], Awaitable[None]]
-"""Brings the fault about and mends it; what counts begins when it returns."""
+Work: TypeAlias = Callable[[Fragile], Awaitable[float | None]]
+"""Brings a fault about and mends it. What counts begins when it returns, or when it says."""
 
 
-def cut(host: Host, seconds: float) -> Fault:
+@dataclass(frozen=True)
+class Fault:
+    """Something that goes wrong around the door."""
+
+    name: str
+    bring: Work
+    kills_line: bool = True
+    """Whether the door needs another line after it."""
+
+
+def cut(host: Host, seconds: float) -> Work:
     """Packets vanish without a word, as with a router that hangs."""
 
-    async def fault(household: Apart) -> None:
+    async def work(household: Fragile) -> None:
         household.network.cut(host)
         await asyncio.sleep(seconds)
         household.network.restore(host)
 
-    return fault
+    return work
 
 
-async def unplug(household: Apart) -> None:
+async def unplug(household: Fragile) -> None:
     """The link goes down and the address away, as with a Wi-Fi that is lost."""
     household.network.unplug("door")
     await asyncio.sleep(OUTAGE_S)
     household.network.plug_in("door")
 
 
-async def change_address(household: Apart) -> None:
+async def change_address(household: Fragile) -> None:
     """The network gives the door another address."""
     household.network.change_address("door")
 
 
-async def restart_server(household: Apart) -> None:
+async def restart_server(household: Fragile) -> None:
     """The server dies and is started again."""
     household.server.kill()
     await until("the door noticed", lambda: household.door.status.line == "down")
     household.server.start()
+    await household.server.ready()
 
 
-async def swallow_line(household: Apart) -> None:
-    """The server's TCP connections are black-holed; media passes."""
-    household.network.drop(f"tcp dport {PORT}")
-    await until("the door noticed", lambda: household.door.status.line == "down", PATIENCE_S)
-    household.network.clear()
+async def black_hole(household: Fragile) -> float:
+    """The line's packets vanish, and no others: as when a router forgot it, or the server did."""
+    return household.black_hole_line()
 
 
-IN_A_CALL: dict[str, Fault] = {
-    "door cut off for 2 s": cut("door", 2.0),
-    "door cut off for 10 s": cut("door", 10.0),
-    "door cut off for 40 s": cut("door", 40.0),
-    "page cut off for 10 s": cut("page", 10.0),
-    f"door's link down for {OUTAGE_S:g} s": unplug,
-    "door's address changed": change_address,
-    "server killed and restarted": restart_server,
-    "server's TCP black-holed": swallow_line,
-}
-IDLE: dict[str, Fault] = {
-    "server killed and restarted": restart_server,
-    "server's TCP black-holed": swallow_line,
-    "door cut off for 10 s": cut("door", 10.0),
-    "door cut off for 40 s": cut("door", 40.0),
-    f"door's link down for {OUTAGE_S:g} s": unplug,
-    "door's address changed": change_address,
-}
+def without_names(*, silent: bool) -> Work:
+    """The line is lost, and the server's name is not known, or no name server says anything."""
+
+    async def work(household: Fragile) -> None:
+        household.server.kill()
+        if silent:
+            household.network.drop("udp dport 53")
+        else:
+            await household.replace_names()
+        household.server.start()
+        await asyncio.sleep(OUTAGE_S)
+        if silent:
+            household.network.clear()
+        else:
+            await household.replace_names(NAME, SERVER)
+
+    return work
+
+
+def portal(kind: str, certified: str = "") -> Work:
+    """Something else answers in the server's place."""
+
+    async def work(household: Fragile) -> None:
+        async with household.replaced_server(kind, certified):
+            await asyncio.sleep(OUTAGE_S)
+
+    return work
+
+
+async def stand_still(household: Fragile) -> None:
+    """The door stops, and goes on when its line is dead."""
+    household.door.process.suspend()
+    household.black_hole_line()
+    await asyncio.sleep(OUTAGE_S)
+    household.door.process.resume()
+
+
+async def boot_in_the_past(household: Fragile) -> None:
+    """The door starts with a clock that is a year behind, and is set."""
+    await household.restart_door(clock_s=-YEAR_S)
+    await household.tells("not valid yet")
+    await asyncio.sleep(OUTAGE_S)
+    household.set_clock(0)
+
+
+def set_clock(off_s: int) -> Work:
+    """The door's clock, which can be set, jumps."""
+
+    async def work(household: Fragile) -> None:
+        household.set_clock(off_s)
+        await asyncio.sleep(2.0)  # it looks once a second
+
+    return work
+
+
+IN_A_CALL = (
+    Fault("door cut off for 2 s", cut("door", 2.0), kills_line=False),
+    Fault("door cut off for 10 s", cut("door", 10.0)),
+    Fault("door cut off for 40 s", cut("door", 40.0)),
+    Fault("page cut off for 10 s", cut("page", 10.0), kills_line=False),
+    Fault("door's link down for 10 s", unplug),
+    Fault("door's address changed", change_address),
+    Fault("server killed and restarted", restart_server),
+    Fault("line black-holed, others pass", black_hole),
+    Fault("name servers silent for 10 s", without_names(silent=True)),
+    Fault("login page for 10 s", portal("page", "login.example")),
+    Fault("door stopped for 10 s", stand_still),
+)
+IDLE = (
+    Fault("server killed and restarted", restart_server),
+    Fault("line black-holed, others pass", black_hole),
+    Fault("door cut off for 10 s", cut("door", 10.0)),
+    Fault("door cut off for 40 s", cut("door", 40.0)),
+    Fault("door's link down for 10 s", unplug),
+    Fault("door's address changed", change_address),
+    Fault("name unknown for 10 s", without_names(silent=False)),
+    Fault("name servers silent for 10 s", without_names(silent=True)),
+    Fault("login page, other certificate", portal("page", "login.example")),
+    Fault("login page, HTTP 511", portal("login-required", NAME)),
+    Fault("another service on the port", portal("banner")),
+    Fault("a port that is silent", portal("silent")),
+    Fault("door stopped for 10 s", stand_still),
+    Fault("clock a year behind at the start", boot_in_the_past),
+)
+WITH_ANOTHER_CLOCK = (
+    Fault("clock set forward by a year", set_clock(YEAR_S), kills_line=False),
+    Fault("clock set back by a year", set_clock(0), kills_line=False),
+)
 
 
 async def main(only: str) -> None:
     """Prints a row for each fault whose name contains `only`."""
-    with tempfile.TemporaryDirectory() as folder:
-        beeps = Path(folder) / "beeps.wav"
-        write_beeps(beeps, 880.0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        beeps = folder / "beeps.wav"
+        write_beeps(beeps, part_faults.FAMILY_HZ)
         async with async_playwright() as playwright:
-            household = Apart(Path(folder), beeps)
-            try:
-                await household.start(playwright)
-                print("seconds from the end of the fault until media flows, and the line is up")
-                print(f"  {'in a call':32} {'media':>8} {'line':>8}")
-                for name in (name for name in IN_A_CALL if only in name):
-                    await in_a_call(household, name)
-                print(f"  {'idle':32} {'':8} {'line':>8}")
-                for name in (name for name in IDLE if only in name):
-                    await idle(household, name)
-            finally:
-                await household.close()
+            await around_the_door(Fragile(folder, beeps), playwright, only)
+            await part_faults.rows(folder / "parts", beeps, playwright, only)
 
 
-async def in_a_call(household: Apart, name: str) -> None:
+async def around_the_door(household: Fragile, playwright: Playwright, only: str) -> None:
+    """Faults of networks, server, names and clocks."""
+
+    def chosen(faults: Sequence[Fault]) -> list[Fault]:
+        return [fault for fault in faults if only in fault.name]
+
+    try:
+        await household.start(playwright)
+        print("seconds from the end of the fault until media flows, and the line is up")
+        print(f"  {'in a call':34} {'media':>6} {'line':>6}")
+        for fault in chosen(IN_A_CALL):
+            await in_a_call(household, fault)
+        if chosen(WITH_ANOTHER_CLOCK):
+            await household.restart_door(clock_s=0)
+            await household.door.ready()
+        for fault in chosen(WITH_ANOTHER_CLOCK):
+            await in_a_call(household, fault)
+        print(f"  {'idle':34} {'':6} {'line':>6}")
+        for fault in chosen(IDLE):
+            await idle(household, fault)
+    finally:
+        await household.close()
+
+
+async def in_a_call(household: Fragile, fault: Fault) -> None:
     """One fault in a call, which goes on."""
     await household.talk()
-    await IN_A_CALL[name](household)
-    ended = time.monotonic()
+    lines = household.lines
+    ended = await fault.bring(household) or time.monotonic()
     media_s, line_s = await asyncio.gather(
-        took(household.flows(), ended), took(line_up(household), ended)
+        took(household.flows(), ended), took(line(household, fault, lines), ended)
     )
-    print(f"  {name:32} {media_s:>8} {line_s:>8}", flush=True)
+    print(f"  {fault.name:34} {media_s:>6} {line_s:>6}", flush=True)
+    household.network.clear()
     household.door.hang_up()
     await household.door.becomes("idle")
     await household.family.becomes("waiting")
 
 
-async def idle(household: Apart, name: str) -> None:
+async def idle(household: Fragile, fault: Fault) -> None:
     """One fault between calls; the next ring has to come through."""
-    await IDLE[name](household)
-    line_s = await took(line_up(household), time.monotonic())
-    print(f"  {name:32} {'':8} {line_s:>8}", flush=True)
+    lines = household.lines
+    ended = await fault.bring(household) or time.monotonic()
+    line_s = await took(line(household, fault, lines), ended)
+    print(f"  {fault.name:34} {'':6} {line_s:>6}", flush=True)
+    household.network.clear()
     await household.family.becomes("waiting")
     await household.talk()
     household.door.hang_up()
@@ -127,8 +227,10 @@ async def idle(household: Apart, name: str) -> None:
     await household.family.becomes("waiting")
 
 
-async def line_up(household: Apart) -> None:
-    """Waits until the door has a line that carries messages: the server has just had one."""
+async def line(household: Fragile, fault: Fault, lines: int) -> None:
+    """Waits until the door has a line that is good."""
+    if fault.kills_line:
+        await household.another_line(lines, PATIENCE_S)
     await until("the line is up", lambda: household.door.status.line == "up", PATIENCE_S)
 
 
