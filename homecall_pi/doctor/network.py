@@ -16,11 +16,18 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidStatus,
+    InvalidURI,
+    SecurityError,
+    WebSocketException,
+)
 
 from ..core.messages import Answer, BadMessage, Error, Join, Leave, Offer, decode, encode
 from ..core.rooms import NOT_SERVED
 from ..signaling.promises import HEADER
+from ..signaling.trouble import is_login_page
 from . import tls
 from .finding import Finding, fail, ok, reason, warn
 
@@ -104,7 +111,11 @@ async def server(url: str, now: float) -> Finding:
             "see that the server is on, and that no firewall drops the port",
         )
     except InvalidStatus as error:
+        if is_login_page(error):
+            return _login_page(host, port)
         return _refusal(error.response.status_code, url)
+    except (InvalidURI, SecurityError):  # a page that leads elsewhere
+        return _login_page(host, port)
     except WebSocketException as error:
         return fail(
             f"{host}, port {port}, speaks no WebSocket ({type(error).__name__})",
@@ -128,6 +139,13 @@ def _greeting(connection: ClientConnection, host: str, now: float) -> Finding:
     if ends_s - now < EXPIRES_SOON_S:
         return warn(f"{found}, but {until}", tls.RENEW)
     return ok(f"{found}; {until}")
+
+
+def _login_page(host: str, port: int) -> Finding:
+    return fail(
+        f"a web page answers at {host}, port {port}, instead of signaling",
+        "if this network wants a login first, log in by a browser; else mend the path in `server`",
+    )
 
 
 def _refusal(status: int, url: str) -> Finding:

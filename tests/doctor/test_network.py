@@ -21,6 +21,7 @@ from homecall_pi.doctor import network
 from homecall_pi.doctor.finding import Finding
 
 from ..doubles import ROOM, Signal
+from ..portal import portal
 from .conftest import MakeCertificate, serving
 
 NOW = time.time()
@@ -139,6 +140,15 @@ async def test_a_server_that_does_not_answer_is_given_up(monkeypatch: pytest.Mon
         assert await network.relay(url) is None
     assert (found.status, "does not answer" in found.found) == ("fail", True)
     assert "firewall" in found.cure
+
+
+@pytest.mark.parametrize("kind", ["page", "redirect", "login-required"])
+async def test_a_login_page_in_the_servers_place_is_suspected(kind: str):
+    async with portal(kind) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await network.server(f"ws://127.0.0.1:{port}/signal", NOW)
+    assert (found.status, "a web page answers at" in found.found) == ("fail", True)
+    assert "log in by a browser" in found.cure
 
 
 async def test_what_is_no_web_server_is_told():
