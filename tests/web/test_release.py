@@ -34,6 +34,15 @@ async def open_door(family, button):
     await button.click()
 
 
+async def pass_time(family, ms):
+    """Lets the page's clock run on. Pictures come meanwhile, else it would tell of silence."""
+    for left_ms in range(ms, 0, -1000):
+        frames = "document.querySelector('#picture').getVideoPlaybackQuality().totalVideoFrames"
+        before = await family.page.evaluate(frames)
+        await family.page.clock.run_for(min(left_ms, 1000))
+        await family.until(f"{frames} > {before}")
+
+
 @pytest.mark.parametrize("answered", [False, True], ids=["ringing", "talking"])
 async def test_two_touches_open_the_door(family, door, line, button, answered):
     if answered:
@@ -53,7 +62,7 @@ async def test_two_touches_open_the_door(family, door, line, button, answered):
 async def test_one_touch_or_a_double_click_does_not(family, door, line, button):
     await button.dblclick()
     await expect(button).to_have_text("Touch again to open")
-    await family.page.clock.run_for(5_001)
+    await pass_time(family, 5_001)
     await expect(button).to_have_text("Open the door")
     await open_door(family, button)
     await door.until_heard("release")
@@ -62,7 +71,7 @@ async def test_one_touch_or_a_double_click_does_not(family, door, line, button):
 async def test_a_door_that_does_not_open_is_told(family, door, line, button):
     await open_door(family, button)
     await expect(button).to_have_text("Opening…")
-    await family.page.clock.run_for(3_001)
+    await pass_time(family, 3_001)
     await family.until_toast("The door did not open")
     await expect(button).to_have_text("Open the door")
 
