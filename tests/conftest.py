@@ -26,7 +26,6 @@ AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 
 def pytest_collection_finish() -> None:
     """Keeps what is there from being searched for garbage again and again: it stays to the end."""
-    gc.collect()
     gc.freeze()
 
 

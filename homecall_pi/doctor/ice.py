@@ -46,9 +46,10 @@ class _Probe(msgspec.Struct, frozen=True):
         route = route_of(self.url, self.server)
         if route is None:
             return warn(f"{self.url}: the door cannot use it", FORMS)
+        context = tls_context() if route.transport == "tls" else None
         try:
             async with asyncio.timeout(PATIENCE_S):
-                return _good(route, await route.reach(tls_context()))
+                return _good(route, await route.reach(context))
         except ssl.SSLError as error:
             return tls.explain(error, route.host)
         except Exception as error:  # a server may answer whatever it likes

@@ -89,6 +89,9 @@ class Namespace:
         self.prefix = ("nsenter", f"--net=/proc/{self.pid}/ns/net")
         """What a command line begins with to run in here."""
         self.run("ip", "link", "set", "lo", "up")
+        # A link's address of IPv6 comes into force a second after the link, at which Chromium gives
+        # up whatever it is loading.
+        self.run("sysctl", "-qew", "net.ipv6.conf.default.disable_ipv6=1")
 
     def run(self, *command: str, stdin: str = "") -> str:
         """The output of a command that runs in here; one that fails raises with what it said."""

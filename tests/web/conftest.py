@@ -24,6 +24,8 @@ from websockets.http11 import Request, Response
 
 import homecall_pi
 
+from ..e2e.sound import write_beeps
+
 WEB = Path(homecall_pi.__file__).parent / "web"
 ROOM = "6f9d0c52-3b1e-4c1c-9a55-0d5a3f1b7c11"
 PATIENCE_S = 8.0
@@ -232,11 +234,15 @@ class Family:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def browser() -> AsyncIterator[Browser]:
+async def browser(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("no chromium on this machine")
+    voice = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    # Chromium's own fake is silent for most of each second.
+    write_beeps(voice, 440.0, seconds=2.0, beep_s=0.1)
+    flags = [*FLAGS, f"--use-file-for-fake-audio-capture={voice}"]
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         yield launched
         await launched.close()
 

@@ -40,7 +40,7 @@ def askers(package: ModuleType) -> set[str]:
         path.name
         for path in Path(package.__file__).parent.glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
-        if ast.unparse(node) == "time.time"
+        if isinstance(node, ast.Attribute) and ast.unparse(node) == "time.time"
     }
 
 
