@@ -275,7 +275,9 @@ class Story:
         config = machine.path(CONFIG)
         text = config.read_text()
         for part in ("camera", "microphone", "speaker"):
-            text = text.replace(f'[{part}]\nsource = "none"', f'[{part}]\nsource = "fake"')
+            section = rf'(^\[{part}\]$[^[]*?^source = )"none"'
+            text, count = re.subn(section, r'\1"fake"', text, flags=re.MULTILINE)
+            assert count == 1
         config.write_text(text)
         machine.run("systemctl", "restart", DOOR)
         visitor.tells("joined")
