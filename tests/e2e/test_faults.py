@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
+from . import sound
 from .fragile import YEAR_S, Fragile
 from .household import until
-from .network import NAME, SERVER
-from .sound import write_beeps
+from .network import NAME, SERVER, Network
 
 pytestmark = [
     pytest.mark.e2e,
@@ -21,10 +21,19 @@ pytestmark = [
 ]
 
 
+AUDIBLE_DBFS = -40.0
+BAD: dict[str, Callable[[Network], None]] = {
+    "a tenth is lost": lambda network: network.lose(10),
+    "a fifth is lost": lambda network: network.lose(20),
+    "300 ms each way": lambda network: network.delay(0.3),
+    "500 kbit/s": lambda network: network.narrow(500),
+}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def apart(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fragile]:
     folder = tmp_path_factory.mktemp("apart")
-    write_beeps(folder / "beeps.wav", 880.0)
+    sound.write_beeps(folder / "beeps.wav", 880.0)
     async with async_playwright() as playwright:
         household = Fragile(folder, folder / "beeps.wav")
         try:
@@ -156,3 +165,42 @@ async def test_a_clock_that_is_wrong_at_the_start_and_set_in_a_call(apart: Fragi
     await apart.door.becomes("idle")
     await apart.family.becomes("waiting")
     await apart.restart_door()
+
+
+@pytest.fixture(params=BAD)
+def bad(apart: Fragile, request: pytest.FixtureRequest) -> Iterator[Callable[[], None]]:
+    """Makes the network bad, in one of these ways; it is good again after the test."""
+    yield lambda: BAD[request.param](apart.network)
+    apart.network.clear()
+
+
+async def test_a_call_whose_network_becomes_bad_goes_on(
+    call: Fragile, bad: Callable[[], None]
+) -> None:
+    bad()
+    await is_usable(call)
+    call.network.clear()
+
+
+async def test_a_ring_over_a_bad_network_becomes_a_call(
+    apart: Fragile, bad: Callable[[], None]
+) -> None:
+    bad()
+    await apart.talk()
+    await is_usable(apart)
+    apart.network.clear()
+    apart.door.hang_up()
+    await apart.family.becomes("waiting")
+
+
+async def is_usable(apart: Fragile) -> None:
+    """The picture moves, both hear each other, and nothing is taken for lost meanwhile."""
+    said = len(apart.door.output)
+    await apart.flows()
+    heard = sound.decode(await apart.family.records_sound(2))
+    assert sound.dbfs(heard) > AUDIBLE_DBFS
+    await until("the family is heard", lambda: apart.door.status.audio_dbfs > AUDIBLE_DBFS)
+    await apart.family.sees_moving_pictures()
+    assert apart.door.status.state == "talking"
+    assert await apart.family.state() == "talking"
+    assert "MediaLost" not in apart.door.output[said:]
