@@ -119,9 +119,12 @@ class Network:
         self._delayer: subprocess.Popen[bytes] | None = None
         for setting in _ROUTER_SETTINGS:
             self.router.run("sysctl", "-qw", setting)
-        # The rules of `delay` come before the table of the router's own addresses.
+        # The rules of `delay` come before the table of the router's own addresses. ARP is answered
+        # for what that table says alone, and must not be held back.
         self.router.run("ip", "rule", "add", "priority", "2", "lookup", "local")
         self.router.run("ip", "rule", "del", "priority", "0")
+        gateway = f"{_SUBNETS['door']}.1"
+        self.router.run("ip", "rule", "add", "priority", "0", "to", gateway, "lookup", "local")
         self.router.run("ip", "address", "add", f"{SERVER}/32", "dev", "lo")
         self.router.run("ip", "route", "add", "blackhole", f"{DEAD}/32")
         for namespace in (self.router, self.door):
