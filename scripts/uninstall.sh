@@ -63,10 +63,11 @@ remove_packages() {
 
 case ${1:-} in
   "" | --purge) ;;
-  *)
+  -h | --help)
     sed -n '2,/^$/s/^# \{0,1\}//p' "$0"
-    exit 2
+    exit
     ;;
+  *) die "unknown argument: $1; see --help" ;;
 esac
 [ "$(id -u)" = 0 ] || die "this has to be run as root: sudo $0 $*"
 
