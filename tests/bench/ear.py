@@ -28,7 +28,7 @@ import numpy as np
 import psutil
 from playwright.async_api import Page, async_playwright
 
-from homecall_pi.hardware import clip, sound_process
+from homecall_pi.hardware import clip
 from homecall_pi.hardware.sound_messages import Half, Halves
 from homecall_pi.hardware.soundcard import SoundCard
 from tests.bench import listening
@@ -48,7 +48,7 @@ DIRECTIONS = (("page -> door", "mouth", "loudspeaker"), ("door -> page", "visito
 FAKE_PYAUDIO = """
 import itertools
 
-from homecall_pi.hardware import clip, sound_process
+from homecall_pi.hardware import clip
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
 
 card = Card("fake")
@@ -309,23 +309,16 @@ def print_cost(name: str, used_s: float, seconds: float) -> None:
     print(f"  {name:48} {10 * used_s / seconds:5.2f} s", flush=True)
 
 
-def sound_program() -> psutil.Process:
-    """The card's program of this process."""
-    (program,) = (
-        child for child in psutil.Process().children() if sound_process.__name__ in child.cmdline()
-    )
-    return program
-
-
 async def without_pulseaudio(folder: Path, seconds: float) -> None:
     """What the card's program takes when PyAudio is a fake: the rest is PulseAudio's client."""
     (folder / "pyaudio.py").write_text(FAKE_PYAUDIO)
     os.environ["PYTHONPATH"] = str(folder)
+    others = psutil.Process().children()
     card = SoundCard(Halves(Half(), Half()))
     card.speaker.start(lambda: None)
     card.microphone.start(card.speaker.play)
     await asyncio.sleep(SETTLE_S)
-    program = sound_program()
+    (program,) = set(psutil.Process().children()) - set(others)
     before = used(program)
     await asyncio.sleep(seconds)
     print_cost("the card's program without PulseAudio's library", used(program) - before, seconds)
