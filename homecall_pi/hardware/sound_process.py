@@ -27,6 +27,7 @@ import msgspec
 
 from ..core.playout import Playout
 from . import portaudio
+from .denormals import flush_denormals
 from .duplex import Duplex
 from .sound_messages import (
     MAX_MESSAGE_BYTES,
@@ -139,6 +140,7 @@ def main(halves: str) -> None:
     # Does it hang when the daemon dies, it is not to keep the card.
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.setswitchinterval(SWITCH_S)
+    flush_denormals()
     Program(socket.socket(fileno=0), msgspec.json.decode(halves, type=Halves)).run()
 
 
