@@ -41,6 +41,7 @@ CARD = ("--microphone-source=pyaudio", "--speaker-source=pyaudio", "--camera-sou
 EVERY_S = {"family": 1.0, "visitor": 1.37}
 """Seconds between two chirps: they seldom meet."""
 SETTLE_S = 5.0
+PAUSE_S = 1.0
 BURST_S = 10.0
 AFTER_S = 30.0
 TABLE = "homecall_bench"
@@ -199,27 +200,38 @@ async def measure(call: Call, seconds: float) -> bool:
         await asyncio.sleep(BURST_S)
     what = f"in the {AFTER_S:g} s after {BURST_S:g} s of 10 % loss"
     good += lateness(what, await call.listen(AFTER_S), TARGET_AFTER_MS)
-    speech = np.frombuffer(b"".join(_speech()), np.int16) / 32768
-    await call.say(speech, np.roll(speech, len(speech) // 2))
+    speech = np.frombuffer(clip.samples(clip.MEDIA / "speech.ogg"), np.int16) / 32768
+    await call.say(*turns(speech))
     await asyncio.sleep(SETTLE_S)
-    before = cpu(call.door)
-    wholeness("without loss", await call.listen(seconds))
-    costs(before, cpu(call.door), seconds)
+    good += wholeness("without loss", await call.listen(seconds))
+    await call.say(*turns(speech))
     with loss(call.door, 5):
         await asyncio.sleep(SETTLE_S)
         good += wholeness("5 % loss", await call.listen(seconds))
+    await call.say(speech, np.roll(speech, len(speech) // 2))
+    await asyncio.sleep(SETTLE_S)
+    before = cpu(call.door)
+    # Whoever speaks into the loudspeaker's voice loses some of it to the canceller.
+    wholeness("without loss, both at once", await call.listen(seconds), target="")
+    costs(before, cpu(call.door), seconds)
     call.hush()
     return all(good)
+
+
+def turns(speech: Samples) -> tuple[Samples, Samples]:
+    """One round of what the family and the visitor say, who let each other finish."""
+    pause = np.zeros(int(PAUSE_S * RATE))
+    silence = np.zeros_like(speech)
+    return (
+        np.concatenate((speech, pause, silence, pause)),
+        np.concatenate((silence, pause, speech, pause)),
+    )
 
 
 def chirping(who: str) -> Samples:
     """One round of what this side says."""
     chirp = CHIRPS[who]
     return np.pad(chirp, (0, int(EVERY_S[who] * RATE) - len(chirp)))
-
-
-def _speech() -> list[bytes]:
-    return [clip.samples(clip.MEDIA / "speech.ogg")]
 
 
 async def card_alone(card: VirtualCard) -> None:
@@ -274,13 +286,15 @@ def row(name: str, delays_s: list[float], more: str = "") -> float:
     return median
 
 
-def wholeness(what: str, heard: dict[str, Recording]) -> list[bool]:
+def wholeness(
+    what: str, heard: dict[str, Recording], target: str = f", wanted {100 * TARGET_SHARE:g}"
+) -> list[bool]:
     """How much of the speech comes out whole."""
     print(f"speech that comes out without a gap over 40 ms, {what}:")
     good = []
     for name, mouth, ear in DIRECTIONS:
         share = listening.whole_share(heard[mouth], heard[ear])
-        print(f"  {name:24} {100 * share:6.2f} %, wanted {100 * TARGET_SHARE:g}", flush=True)
+        print(f"  {name:24} {100 * share:6.2f} %{target}", flush=True)
         good.append(share >= TARGET_SHARE)
     return good
 
