@@ -18,7 +18,7 @@ from typing import Any
 from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from ..errors import HardwareError
 
-POLL_S = 0.003
+POLL_S = 0.005
 """Seconds between two looks whether a block is there. Waiting inside PortAudio could not be ended,
 and some cards that are unplugged, or wedged, deliver nothing for ever without an error."""
 START_S = 2.5
