@@ -32,6 +32,7 @@ from homecall_pi.hardware import clip
 from homecall_pi.hardware.sound_messages import Half, Halves
 from homecall_pi.hardware.soundcard import SoundCard
 from tests.bench import listening
+from tests.bench.gstreamer import connect, webrtcbin
 from tests.bench.listening import CHIRPS, RATE, Chunk, Recording, Samples, to_bytes
 from tests.e2e.household import Door, Family, Server, launch_chromium
 from tests.virtual_card import VirtualCard
@@ -169,6 +170,9 @@ async def main(seconds: float) -> bool:
                 call = Call(card, door, family.page, folder)
                 await asyncio.sleep(SETTLE_S)
                 good = await measure(call, seconds)
+                door.hang_up()
+                await by_webrtcbin(server, card, await context.new_page(), seconds)
+                call.hush()
             await without_pulseaudio(folder, seconds)
             print(f"load of this machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
             return good
@@ -200,7 +204,7 @@ async def measure(call: Call, seconds: float) -> bool:
         await asyncio.sleep(BURST_S)
     what = f"in the {AFTER_S:g} s after {BURST_S:g} s of 10 % loss"
     good += lateness(what, await call.listen(AFTER_S), TARGET_AFTER_MS)
-    speech = np.frombuffer(clip.samples(clip.MEDIA / "speech.ogg"), np.int16) / 32768
+    speech = read_speech()
     await call.say(*turns(speech))
     await asyncio.sleep(SETTLE_S)
     good += wholeness("without loss", await call.listen(seconds))
@@ -214,8 +218,12 @@ async def measure(call: Call, seconds: float) -> bool:
     # Whoever speaks into the loudspeaker's voice loses some of it to the canceller.
     wholeness("without loss, both at once", await call.listen(seconds), target="")
     costs(before, cpu(call.door), seconds)
-    call.hush()
     return all(good)
+
+
+def read_speech() -> Samples:
+    """The visitor that ships with the project."""
+    return np.frombuffer(clip.samples(clip.MEDIA / "speech.ogg"), np.int16) / 32768
 
 
 def turns(speech: Samples) -> tuple[Samples, Samples]:
@@ -321,6 +329,20 @@ def costs(before: dict[str, float], after: dict[str, float], seconds: float) -> 
 def print_cost(name: str, used_s: float, seconds: float) -> None:
     """One line."""
     print(f"  {name:48} {10 * used_s / seconds:5.2f} s", flush=True)
+
+
+async def by_webrtcbin(server: Server, card: VirtualCard, page: Page, seconds: float) -> None:
+    """What GStreamer takes for the same: the card, echo canceller, Opus, a peer connection."""
+    await page.goto(f"http://localhost:{server.port}/healthz")
+    speech = to_bytes(read_speech())
+    with webrtcbin("voice", environment=card.environment) as peer:
+        await connect(peer, page, speak=True)
+        await page.evaluate("bench.say", base64.b64encode(speech).decode())
+        await asyncio.sleep(SETTLE_S)
+        process = psutil.Process(peer.pid)
+        before = used(process)
+        await asyncio.sleep(seconds)
+        print_cost("the same by GStreamer's webrtcbin", used(process) - before, seconds)
 
 
 async def without_pulseaudio(folder: Path, seconds: float) -> None:

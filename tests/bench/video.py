@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import statistics
-import subprocess
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,6 +18,7 @@ from typing import Any, TypeAlias
 import psutil
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.bench.gstreamer import connect, webrtcbin
 from tests.bench.press import print_row, waiting_page
 from tests.bench.replay_door import FPS, HEIGHT, WIDTH, read, record
 from tests.bench.wishes import follow_network, give_key_frames
@@ -27,21 +26,9 @@ from tests.e2e.household import Door, Family, Server, launch_chromium
 
 Cost: TypeAlias = tuple[float, float]
 """Seconds of processor time per 10 s, and pictures shown per second."""
-SYSTEM_PYTHON = "/usr/bin/python3"
 CLIP_S = 10
 SETTLE_S = 2.0
 """Seconds from the first pictures until a measurement."""
-ANSWER = """async offer => {
-  const video = document.body.appendChild(document.createElement("video"));
-  video.muted = video.autoplay = true;
-  const pc = window.pc = new RTCPeerConnection();
-  pc.ontrack = event => { video.srcObject = new MediaStream([event.track]); };
-  await pc.setRemoteDescription({type: "offer", sdp: offer});
-  await pc.setLocalDescription(await pc.createAnswer());
-  while (pc.iceGatheringState !== "complete")
-    await new Promise(done => { pc.onicegatheringstatechange = done; });
-  return pc.localDescription.sdp;
-}"""
 SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
 NO_SOUND = ("--microphone-source", "none", "--speaker-source", "none", "--log-level", "warning")
 
@@ -119,33 +106,14 @@ async def ours(folder: Path, browser: Browser, camera: str, seconds: float) -> C
         return spent
 
 
-def start_webrtcbin(clip: Path) -> subprocess.Popen[str]:
-    """The sender in a process of its own."""
-    return subprocess.Popen(
-        [SYSTEM_PYTHON, str(Path(__file__).with_name("webrtcbin.py")), str(clip)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-
-
 async def theirs(browser: Browser, clip: Path, seconds: float) -> Cost:
     """Processor time of webrtcbin for the same."""
-    sender = start_webrtcbin(clip)
-    try:
-        page = await browser.new_page()
-        assert sender.stdout is not None
-        offer = json.loads(await asyncio.to_thread(sender.stdout.readline))
-        answer = await page.evaluate(ANSWER, offer)
-        # Names that only multicast DNS knows: the page's checks reach us without.
-        lines = [line for line in answer.splitlines() if ".local" not in line]
-        print(json.dumps("\r\n".join(lines) + "\r\n"), file=sender.stdin, flush=True)
+    page = await browser.new_page()
+    with webrtcbin("video", str(clip)) as sender:
+        await connect(sender, page, speak=False)
         await page.wait_for_function(f"{SHOWN} > {FPS}")
         spent = await cost(psutil.Process(sender.pid), page, seconds)
-        await page.close()
-    finally:
-        sender.kill()
-        sender.wait()
+    await page.close()
     return spent
 
 
