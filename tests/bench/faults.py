@@ -17,7 +17,7 @@ from tests.bench import part_faults
 from tests.e2e.fragile import YEAR_S, Fragile
 from tests.e2e.household import until
 from tests.e2e.network import NAME, SERVER, Host
-from tests.e2e.sound import write_beeps
+from tests.sound import write_beeps
 
 PATIENCE_S = 90.0
 OUTAGE_S = 10.0

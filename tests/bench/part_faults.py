@@ -11,7 +11,7 @@ from playwright.async_api import Playwright
 from tests.e2e.conftest import Household
 from tests.e2e.household import Family, launch_chromium, until
 from tests.e2e.listener import Listener, beeps_in
-from tests.e2e.sound import decode, write_beeps
+from tests.sound import decode, write_beeps
 from tests.virtual_card import VirtualCard
 
 FAMILY_HZ, VISITOR_HZ = 880.0, 640.0

@@ -12,8 +12,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from ..sound import write_beeps
 from .household import SMALL_PICTURE, Door, Family, Program, Server, launch_chromium
-from .sound import write_beeps
 
 KEPT = Path(__file__).parents[2] / "test-artifacts"
 PITCH_HZ = 880.0

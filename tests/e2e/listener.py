@@ -6,7 +6,7 @@ from array import array
 
 from tests.virtual_card import VirtualCard
 
-from . import sound
+from .. import sound
 from .household import until
 
 WINDOW = sound.RATE // 10

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from websockets.asyncio.client import connect
 
-from . import sound
+from .. import sound
 from .conftest import Household
 from .deployed import DeployedServer
 from .household import ROOM, Family, until

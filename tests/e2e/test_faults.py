@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
 
-from . import sound
+from .. import sound
 from .fragile import YEAR_S, Fragile
 from .household import until
 from .network import NAME, SERVER, Network

@@ -10,7 +10,7 @@ import pytest
 
 from tests.virtual_card import VirtualCard
 
-from . import sound
+from .. import sound
 from .conftest import PITCH_HZ, Household
 from .household import until
 from .listener import Listener, beeps_in

@@ -24,7 +24,7 @@ from websockets.http11 import Request, Response
 
 import homecall_pi
 
-from ..e2e.sound import write_beeps
+from ..sound import write_beeps
 
 WEB = Path(homecall_pi.__file__).parent / "web"
 ROOM = "6f9d0c52-3b1e-4c1c-9a55-0d5a3f1b7c11"

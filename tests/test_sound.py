@@ -11,7 +11,6 @@ import pytest
 from homecall_pi.hardware import clip
 
 from . import sound
-from .test_calls import SAME_SPEECH
 
 STRETCH = slice(5 * sound.RATE, 11 * sound.RATE)
 
@@ -38,7 +37,7 @@ def test_a_stretch_of_speech_is_found_wherever_it_is(said: array[int]):
 
 def test_speech_that_a_browser_played_faster_is_the_same(said: array[int]):
     faster = [part[: len(part) * 85 // 100] for part in parts(said[STRETCH], 0.08)]
-    assert sound.similarity(joined(faster), said) > SAME_SPEECH
+    assert sound.similarity(joined(faster), said) > sound.SAME_SPEECH
 
 
 def test_speech_with_holes_is_the_same(said: array[int]):
@@ -46,16 +45,16 @@ def test_speech_with_holes_is_the_same(said: array[int]):
         array("h", bytes(2 * len(part))) if index % 8 == 0 else part
         for index, part in enumerate(parts(said[STRETCH], 0.06))
     ]
-    assert sound.similarity(joined(holes), said) > SAME_SPEECH
+    assert sound.similarity(joined(holes), said) > sound.SAME_SPEECH
 
 
 def test_other_speech_is_not(said: array[int]):
     heard = said[STRETCH]
-    assert sound.similarity(heard, said[::-1]) < SAME_SPEECH - 0.15
+    assert sound.similarity(heard, said[::-1]) < sound.SAME_SPEECH - 0.15
     words = list(parts(said, 0.4))
     order = np.random.default_rng(1).permutation(len(words))
     shuffled = joined([words[index] for index in order])
-    assert sound.similarity(heard, shuffled) < SAME_SPEECH - 0.15
+    assert sound.similarity(heard, shuffled) < sound.SAME_SPEECH - 0.15
 
 
 def test_silence_and_a_tone_are_not(said: array[int]):
