@@ -256,9 +256,11 @@ class Family:
         """Waits for the dark picture that stands in for a camera's."""
         await self.page.wait_for_function(
             """() => {
+              const video = document.querySelector("#picture");
+              if (video.readyState < video.HAVE_CURRENT_DATA) return false;
               const canvas = new OffscreenCanvas(64, 36);
               const context = canvas.getContext("2d", {willReadFrequently: true});
-              context.drawImage(document.querySelector("#picture"), 0, 0, 64, 36);
+              context.drawImage(video, 0, 0, 64, 36);
               const {data} = context.getImageData(0, 0, 64, 36);
               return data.filter((_, index) => index % 4 === 1).reduce((a, b) => a + b) / 2304 < 60;
             }""",
