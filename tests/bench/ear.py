@@ -59,6 +59,8 @@ machine = Machine(card)
 PyAudio, paInt16 = machine.PyAudio, machine.paInt16
 """
 """A card whose microphone hears speech, and which takes nothing to speak of."""
+LONGEST_S = 900
+"""Seconds that somebody speaks."""
 TARGET_MS, TARGET_AFTER_MS, TARGET_SHARE = 150, 200, 0.98
 
 
@@ -93,13 +95,13 @@ class Call:
         self._visitor: subprocess.Popen[bytes] | None = None
 
     async def say(self, family: Samples, visitor: Samples) -> None:
-        """Lets both say something over and over."""
+        """Lets both say something over and over, at most for LONGEST_S."""
         await self._page.evaluate("bench.say", base64.b64encode(to_bytes(family)).decode())
         self.hush()
         path = self._folder / "visitor.wav"
         with wave.open(str(path), "wb") as file:
             file.setparams((1, 2, RATE, 0, "NONE", "not compressed"))
-            file.writeframes(to_bytes(visitor) * int(120 * RATE / len(visitor)))
+            file.writeframes(to_bytes(visitor) * int(LONGEST_S * RATE / len(visitor)))
         self._visitor = self._card.say(path)
 
     def hush(self) -> None:

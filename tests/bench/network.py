@@ -18,12 +18,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
 from playwright.async_api import ViewportSize, async_playwright
 
-from homecall_pi.hardware import clip
 from tests.bench import listening
-from tests.bench.ear import DIRECTIONS, SCRIPT, Call
+from tests.bench.ear import DIRECTIONS, SCRIPT, Call, read_speech, turns
 from tests.bench.listening import Recording
 from tests.bench.press import arm
 from tests.bench.wishes import KEEP_CONNECTIONS, target
@@ -120,8 +118,7 @@ async def in_a_call(household: Listening, names: list[str], seconds: float) -> N
     page = household.family.page
     await page.evaluate("bench.listen()")
     call = Call(household.card, household.door, page, household.folder)
-    speech = np.frombuffer(clip.samples(clip.MEDIA / "speech.ogg"), np.int16) / 32768
-    await call.say(speech, np.roll(speech, len(speech) // 2))
+    await call.say(*turns(read_speech()))
     print(f"in a call, {seconds:g} s each, {SETTLE_S:g} s after the network became so:")
     print(HEAD)
     for name in names:

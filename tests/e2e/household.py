@@ -214,7 +214,8 @@ class Family:
 
     async def sees_moving_pictures(self) -> None:
         """Waits until two pictures that differ were presented."""
-        await self.page.evaluate(
+        await self._comes_about(
+            "the page shows moving pictures",
             """async () => {
               const video = document.querySelector("#picture");
               const canvas = new OffscreenCanvas(64, 36);
@@ -228,12 +229,13 @@ class Family:
                 if (before !== null && now !== before) return;
                 before = now;
               }
-            }"""
+            }""",
         )
 
     async def hears_sound(self, least_dbfs: float = -60.0) -> None:
         """Waits until what the page plays is as loud as that."""
-        await self.page.evaluate(
+        await self._comes_about(
+            "the page plays sound",
             """async leastDbfs => {
               const context = new AudioContext();
               const source = context.createMediaStreamSource(
@@ -251,6 +253,14 @@ class Family:
             }""",
             least_dbfs,
         )
+
+    async def _comes_about(self, what: str, script: str, argument: object = None) -> None:
+        """Waits until the script's promise is kept; `what` names it in the failure."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.page.evaluate(script, argument)
+        except TimeoutError:
+            raise AssertionError(f"waited {PATIENCE_S:g} s in vain for: {what}") from None
 
     async def sees_a_card(self) -> None:
         """Waits for the dark picture that stands in for a camera's."""
