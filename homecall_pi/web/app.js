@@ -10,7 +10,7 @@ import { Negotiation } from "./negotiation.js";
 import { Peer } from "./peer.js";
 import { Release } from "./release.js";
 import { Ring } from "./ring.js";
-import { Seal } from "./seal.js";
+import { Seal, isUnproven } from "./seal.js";
 import { settings } from "./settings.js";
 import { Line } from "./signaling.js";
 import { Speaker } from "./speaker.js";
@@ -88,7 +88,7 @@ function hear(message) {
 
 function proven(proof) {
   view.showProof(proof);
-  if (proof === "missing") view.toast(translate("unverified"));
+  if (isUnproven(proof)) view.toast(translate("unverified"));
 }
 
 function refused() {

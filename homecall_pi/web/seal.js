@@ -53,6 +53,11 @@ export class Seal {
   }
 }
 
+/** True when anybody may have made the offer; a seal that this link cannot check proves nothing. */
+export function isUnproven(proof) {
+  return proof === "missing" || proof === "keyless";
+}
+
 function importKey(text) {
   const bytes = Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (letter) =>
     letter.charCodeAt(0),

@@ -1,5 +1,7 @@
 // The only module that touches the document. Words of others enter it through textContent alone.
 
+import { isUnproven } from "./seal.js";
+
 const TOAST_MS = 5_000;
 const TOASTS_AT_ONCE = 2;
 // Somebody typing a name when the bell rings must not answer with the next key.
@@ -115,7 +117,7 @@ export class View {
   /** Whether the door is known to be the family's own: a word of Seal.check, or "pending". */
   showProof(proof) {
     this.#byId("verified").hidden = proof !== "valid";
-    this.#byId("unverified").hidden = proof !== "missing";
+    this.#byId("unverified").hidden = !isUnproven(proof);
   }
 
   /** `state` is one of Release. */
