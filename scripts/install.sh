@@ -150,7 +150,9 @@ make_user() {
 add_user() {
   on_failure userdel homecall
   on_failure rm -rf $STATE # which systemd makes
-  useradd --system --user-group --no-create-home --home-dir $STATE --shell /usr/sbin/nologin homecall
+  local group=(--user-group)
+  if getent group homecall >/dev/null; then group=(--gid homecall); fi
+  useradd --system "${group[@]}" --no-create-home --home-dir $STATE --shell /usr/sbin/nologin homecall
 }
 
 join_group() {

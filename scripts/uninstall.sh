@@ -78,6 +78,8 @@ if [ "${1:-}" = --purge ]; then
   say "remove $SETTINGS, $STATE and the user homecall"
   rm -rf $SETTINGS $STATE "$UNITS"/homecall-pi{,-server}.service.d
   if getent passwd homecall >/dev/null; then userdel homecall; fi
+  # It outlives its user where somebody else was put into it, to command the door.
+  if getent group homecall >/dev/null; then groupdel homecall; fi
 fi
 say "remove $PROGRAM and $COMMAND"
 rm -rf $PROGRAM $COMMAND
