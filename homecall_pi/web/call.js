@@ -59,6 +59,9 @@ const CALL = {
     // The door came back with a new connection: the call goes on as it was.
     offer: ["talking", "await:nobody", "show-visitor", "carry-microphone", "say:answered",
       "tell:resumed"],
+    // The door has given the call up: somebody rings anew, to whom nobody has said a word yet.
+    "next-offer": ["ringing", "await:nobody", "close-microphone", "show-visitor", "ring",
+      "tell:ringing"],
     "hang-up": ["idle", "await:nobody", "close-microphone", "part:hung-up", "rejoin",
       "tell:hung-up"],
     ended: ["idle", "await:nobody", "close-microphone", "part", "rejoin", "tell-reason"],

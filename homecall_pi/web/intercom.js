@@ -14,6 +14,7 @@ export class Intercom {
   #state = INITIAL;
   #parts;
   #timers = { retry: 0, admitted: 0, resume: 0 };
+  #call = "";
   #hungUpAt = -RESUME_MS;
 
   /**
@@ -34,10 +35,20 @@ export class Intercom {
     for (const action of actions) this.#perform(action, { ...detail, before });
   }
 
-  /** An offer arrived; one that `resumes` belongs to a call that was, perhaps, ended here. */
-  offered({ from, resumes }) {
-    const late = resumes && performance.now() - this.#hungUpAt < RESUME_MS;
-    this.happen(late && this.#state.call === "idle" ? "late-offer" : "offer", { from });
+  /** An offer of `call` arrived; who does not tell which it is goes on with the one that there is. */
+  offered({ from, call }) {
+    const event = this.#kindOf(call);
+    this.#call = call;
+    this.happen(event, { from });
+  }
+
+  #kindOf(call) {
+    const justHungUp = performance.now() - this.#hungUpAt < RESUME_MS;
+    const tells = call !== "" && this.#call !== "";
+    if (this.#state.call === "idle" && justHungUp && tells && call === this.#call) {
+      return "late-offer";
+    }
+    return this.#state.call === "talking" && tells && call !== this.#call ? "next-offer" : "offer";
   }
 
   /** The page goes away: say the last word while there is time. */

@@ -1,6 +1,6 @@
 // The messages of a call, in order, and the one peer they belong to. The newest offer wins.
 
-import { resumes } from "./sdp.js";
+import { callOf } from "./sdp.js";
 
 // More early candidates than this belong to no call of ours.
 const EARLY_LIMIT = 64;
@@ -19,7 +19,7 @@ export class Negotiation {
   /**
    * `seal` is the link's; `makePeer(handlers)` promises an unused Peer; `send(type, fields)` reaches
    * the other side.
-   * `handlers`: onOffer({from, resumes}), onUnstable(), onStable(), onLost(why), onEnded(reason),
+   * `handlers`: onOffer({from, call}), onUnstable(), onStable(), onLost(why), onEnded(reason),
    * onBadOffer(), onRefused(), onDoor(release), and onProof(proof) with what is known of the door:
    * a word of Seal.check, or "pending" until the one who sealed the offer is surely connected.
    */
@@ -112,7 +112,7 @@ export class Negotiation {
     this.#proof = proof;
     const settled = peer.settle();
     this.#handlers.onProof(proof === "valid" ? "pending" : proof);
-    this.#handlers.onOffer({ from, resumes: resumes(sdp) });
+    this.#handlers.onOffer({ from, call: callOf(sdp) });
     await settled;
     await this.#addEarly(peer);
   }

@@ -14,9 +14,12 @@ export function withControl(sdp) {
   return sdp.replace(/^m=/m, `${CONTROL_LINE}\r\nm=`);
 }
 
-/** True when the offer goes on with a call: its sender begins the DTLS handshake by itself. */
-export function resumes(sdp) {
-  return values(sdp, "a=setup:").includes("active");
+/**
+ * What all offers of one call of our door have in common: the tags of their media sections (RFC 5888).
+ * Empty for the offers of others, which do not tell.
+ */
+export function callOf(sdp) {
+  return invitesControl(sdp) ? values(sdp, "a=mid:").join(" ") : "";
 }
 
 /** True when both offers were made by the same RTCPeerConnection, so the second renegotiates. */

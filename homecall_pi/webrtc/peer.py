@@ -79,6 +79,8 @@ class Peer:
 
     def __init__(self, door: Door, choice: Choice, patience_s: float) -> None:
         self.offer = ""
+        self.serial = 0
+        """What the offer's tags carry."""
         self.choice = choice
         """The servers that help it find a way; it waits for their help for `patience_s`."""
         self.gathered_on: set[str] = set()
@@ -125,21 +127,17 @@ class Peer:
 
     async def gather(self, serial: int) -> None:
         """Gathers candidates and writes the offer, its tags carrying `serial`."""
+        self.serial = serial
         offer = await self._pc.createOffer()
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
         bounds.bound_output(self._pc)
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
-        self.offer = sdp.mark_control(self._pc.localDescription.sdp)
+        self.offer = sdp.as_dtls_client(sdp.mark_control(self._pc.localDescription.sdp))
 
-    def begin(self, number: int, emit: Callable[[Event], None], *, again: bool = False) -> None:
-        """Serves the call as connection `number`: parts go on, events go to `emit`.
-
-        It is `again` when the page may have another connection of the same call.
-        """
+    def begin(self, number: int, emit: Callable[[Event], None]) -> None:
+        """Serves the call as connection `number`: parts go on, events go to `emit`."""
         self._number, self._emit = number, emit
-        if again:
-            self.offer = sdp.as_dtls_client(self.offer)
         self._door.camera.start(self.video.put)
         self._steering.begin()
         self._door.microphone.start(self._sound.put)
@@ -161,9 +159,16 @@ class Peer:
             self._spawn(self._try(candidate))
 
     def check_address(self, present: set[str]) -> None:
-        """Fails at once if what is sent cannot come from this machine's addresses any more."""
+        """Fails at once if what is sent cannot come from this machine's addresses any more.
+
+        Before it is connected, all that were offered have to be gone, and others there to offer.
+        """
         own = hooks.own_address(self._pc)
-        if own is not None and own not in present:
+        if own is None:
+            is_gone = bool(present) and self.gathered_on.isdisjoint(present)
+        else:
+            is_gone = own not in present
+        if is_gone:
             log.info("the address in use is gone")
             self._emit(PeerFailed(self._number))
 

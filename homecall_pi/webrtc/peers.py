@@ -54,6 +54,8 @@ class Peers:
         self._servers = servers
         self._emit = emit
         self._serial = random.randrange(1296)  # noqa: S311 - so that a restart uses other tags
+        """The call's: some pages take all its offers with one connection, and refuse other tags
+        there (RFC 9429, section 5.2.2: a media section keeps its tag)."""
         self._current: Peer | None = None
         self._last: Peer | None = None
         self._number = 0
@@ -113,6 +115,8 @@ class Peers:
         It is `again` when the page may have another connection of the same call.
         """
         self._number, self._again = number, again
+        if not again:
+            self._serial += 1
         spare, self._spare = self._spare, None
         if spare is not None and not self._is_stale(spare):
             self._begin(spare, number)
@@ -139,12 +143,12 @@ class Peers:
             self._lose(peer)
             return
         # Now, not in the task below: the next one may switch the parts on before it.
-        for each in (peer, self._lost):
-            if each is not None:
-                each.rest()
+        ended = [each for each in (peer, *self._lingering) if each is not None]
+        self._lingering.clear()
         self._lost = None
-        if peer is not None:
-            self._spawn(self._close(peer, reason))
+        for each in ended:
+            each.rest()
+            self._spawn(self._close(each, reason))
 
     def _lose(self, peer: Peer | None) -> None:
         if peer is not None:
@@ -176,7 +180,7 @@ class Peers:
 
     def _begin(self, peer: Peer, number: int) -> None:
         self._current = self._last = peer
-        peer.begin(number, self._emit, again=self._again)
+        peer.begin(number, self._emit)
         lost, self._lost = self._lost, None
         if lost is not None:
             lost.yield_parts()
@@ -187,7 +191,8 @@ class Peers:
             async with asyncio.timeout(HURRY_S), self._gathering:
                 pass
         peer, self._spare = self._spare, None
-        if peer is None:
+        if peer is None or peer.serial != self._serial:
+            self._discard(peer)
             await self._servers.hurry(self._addresses(), anew=self._again)
             peer = await self._gather(HURRY_S)
         if number == self._number:
@@ -204,9 +209,8 @@ class Peers:
         """A connection that can be offered; servers are waited for no longer than `patience_s`."""
         addresses = self._addresses()
         peer = Peer(self._door, self._servers.choice(), patience_s)
-        self._serial += 1
         try:
-            await peer.gather(self._serial)
+            await peer.gather(self._next_serial())
         except BaseException:
             await peer.close()
             raise
@@ -215,6 +219,11 @@ class Peers:
         if not peer.choice.is_met_by(peer.offer):
             self._servers.doubt()
         return peer
+
+    def _next_serial(self) -> int:
+        """Of the call that a connection which is gathered now is for."""
+        goes_on = self._number != 0 or self._lost is not None
+        return self._serial if goes_on else self._serial + 1
 
     def _lacks_ready(self) -> bool:
         spare = self._spare
@@ -229,7 +238,9 @@ class Peers:
         return steady.uptime() - peer.gathered_at
 
     def _is_stale(self, peer: Peer) -> bool:
-        return self._age_s(peer) > MAX_AGE_S or peer.gathered_on != self._addresses()
+        is_for_another = peer.serial != self._next_serial()
+        is_old = self._age_s(peer) > MAX_AGE_S
+        return is_for_another or is_old or peer.gathered_on != self._addresses()
 
     async def _renew(self) -> None:
         await self._servers.settle(self._addresses())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
@@ -10,9 +11,11 @@ import pytest_asyncio
 from playwright.async_api import async_playwright
 
 from .. import sound
+from .apart import PORT
+from .deployed import PAGE
 from .fragile import YEAR_S, Fragile
-from .household import until
-from .network import NAME, SERVER, Network
+from .household import ROOM, until
+from .network import DIRECT_UDP, NAME, SERVER, Network
 
 pytestmark = [
     pytest.mark.e2e,
@@ -69,6 +72,74 @@ async def test_another_address_in_a_call(call: Fragile) -> None:
     call.network.change_address("door")
     await call.door.becomes("reconnecting")
     await call.door.becomes("talking")
+
+
+async def test_another_address_while_it_rings(apart: Fragile) -> None:
+    await apart.family.page.goto("about:blank")
+    apart.door.ring()
+    await apart.door.becomes("ringing")
+    apart.network.change_address("door")
+    await apart.tells("offered again")
+    await apart.family.open(apart.server.link)
+    await apart.family.becomes("ringing")
+    await apart.family.sees_moving_pictures()
+    apart.door.hang_up()
+    await apart.door.becomes("idle")
+    await apart.family.becomes("waiting")
+
+
+async def test_a_door_that_was_restarted_in_a_call_rings_anew(apart: Fragile) -> None:
+    """Who is there now hears nothing of the family until they answer."""
+    await apart.talk()
+    await apart.restart_door()
+    await apart.door.ready()
+    apart.door.ring()
+    await apart.family.becomes("ringing")
+    await apart.family.sees_moving_pictures()
+    assert await apart.family.page.evaluate("document.body.dataset.mic") == "off"
+    apart.door.hang_up()
+    await apart.door.becomes("idle")
+    await apart.family.becomes("waiting")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def simple_call(apart: Fragile) -> AsyncIterator[Fragile]:
+    """The family has a page that knows only the protocol."""
+    page = apart.family.page
+    # It does not come from the server, so that Chromium wants it to be allowed to go there.
+    await page.context.grant_permissions(["microphone", "local-network-access"])
+    await page.route(re.compile("/simple"), lambda route: route.fulfill(path=PAGE))
+    await page.goto(f"https://{SERVER}:{PORT}/simple?room={ROOM}")
+    await apart.family.becomes("joined")
+    apart.door.ring()
+    await apart.door.becomes("talking")
+    await apart.flows()
+    yield apart
+    await page.evaluate("hangUp()")
+    await apart.door.becomes("idle")
+    await apart.family.open(apart.server.link)
+    await apart.family.becomes("waiting")
+
+
+@pytest.mark.parametrize(
+    "break_it",
+    [
+        lambda network: network.drop(DIRECT_UDP),
+        lambda network: network.change_address("door"),
+    ],
+    ids=["silence", "another address"],
+)
+async def test_a_page_that_knows_only_the_protocol_is_offered_another_connection(
+    simple_call: Fragile, break_it: Callable[[Network], None]
+) -> None:
+    """It takes the offer with the one connection that it has, in which its own sound goes on."""
+    offers = simple_call.door.output.count(" OfferReady")
+    break_it(simple_call.network)
+    await simple_call.door.becomes("reconnecting")
+    simple_call.network.clear()
+    await simple_call.door.becomes("talking")
+    await simple_call.flows()
+    assert simple_call.door.output.count(" OfferReady") > offers
 
 
 async def test_a_server_that_is_restarted_in_a_call(call: Fragile) -> None:

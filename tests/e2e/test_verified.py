@@ -67,7 +67,7 @@ SEALED: dict[str, Forge] = {
     ),
     "an answer of an earlier call": lambda offer, own, family, earlier: retagged(earlier, offer),
     "the offer, reflected": lambda offer, own, family, earlier: posing(
-        offer.replace("a=setup:actpass", "a=setup:active"), own
+        offer.replace("a=setup:active", "a=setup:passive"), own
     ),
 }
 

@@ -162,8 +162,10 @@ class Door:
     def __init__(self, page: Page) -> None:
         self.page = page
 
-    async def offer(self, *, control: bool = True) -> str:
-        return await self.page.evaluate("control => visitor.offer({ control })", control)
+    async def offer(self, *, control: bool = True, call: str = "a") -> str:
+        """A new connection's, in this call."""
+        wish = {"control": control, "call": call}
+        return await self.page.evaluate("wish => visitor.offer(wish)", wish)
 
     async def offer_again(self, *, control: bool = True) -> str:
         return await self.page.evaluate("control => visitor.again({ control })", control)
@@ -174,9 +176,11 @@ class Door:
         await self.page.evaluate("sdp => visitor.accept(sdp)", sdp)
         return sdp
 
-    async def ring(self, line: Line, *, control: bool = True, sender: str = "Front door") -> str:
+    async def ring(
+        self, line: Line, *, control: bool = True, call: str = "a", sender: str = "Front door"
+    ) -> str:
         """Offers, and connects. Returns the page's answer."""
-        await line.offer(await self.offer(control=control), sender)
+        await line.offer(await self.offer(control=control, call=call), sender)
         return await self.accept(line)
 
     async def end(self, reason: str) -> None:

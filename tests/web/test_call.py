@@ -50,7 +50,7 @@ async def test_candidates_are_those_of_a_browser(family, door):
     assert message["room"] == ROOM
     assert message["from"] == "Anna"
     assert message["candidate"]["candidate"].startswith("candidate:")
-    assert message["candidate"]["sdpMid"] == "0"
+    assert message["candidate"]["sdpMid"] == "a0"
     assert message["candidate"]["sdpMLineIndex"] == 0
 
 
@@ -113,7 +113,7 @@ async def test_the_next_ring_rings_after_a_call(family, door):
     line = await talk(family, door)
     await family.page.click("#hangup")
     await family.until_state("waiting")
-    await door.ring(line)
+    await door.ring(line, call="b")
     await family.until_state("ringing")
     await family.until_picture()
 
@@ -166,7 +166,7 @@ async def lose(family, door):
 async def test_a_door_that_went_without_a_word_may_come_back(family, door):
     line = await lose(family, door)
     assert await family.data("state") == "talking"
-    await line.offer((await door.offer()).replace("a=setup:actpass", "a=setup:active"))
+    await line.offer(await door.offer())
     await door.accept(line)
     await door.until_heard("answered")
     await door.until_voice()
@@ -179,10 +179,28 @@ async def test_a_door_that_comes_back_after_the_end_hears_of_it(family, door):
     line = await lose(family, door)
     await family.page.click("#hangup")
     await family.until_state("waiting")
-    await line.offer((await door.offer()).replace("a=setup:actpass", "a=setup:active"))
+    await line.offer(await door.offer())
     await door.accept(line)
     await door.until_heard("hung-up")
     assert await family.data("state") == "waiting"
+
+
+async def test_a_door_that_has_given_the_call_up_rings_anew(family, door):
+    line = await lose(family, door)
+    await door.ring(line, call="b")
+    await family.until_state("ringing")
+    await family.until_picture()
+    assert await family.data("mic") == "off"
+    await family.page.click("#answer")
+    await door.until_heard("answered")
+    await door.until_voice()
+
+
+async def test_another_door_goes_on_with_the_call(family, door):
+    line = await lose(family, door)
+    await door.ring(line, control=False, call="b")
+    await door.until_voice()
+    assert await family.data("state") == "talking"
 
 
 async def test_a_door_that_does_not_come_back_is_given_up(family, door):

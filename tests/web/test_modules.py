@@ -65,6 +65,12 @@ READY = ("name-wanted", "named", "line-up")
         ((*READY, "offer", "line-down"), "ringing", ["tell:offline"]),
         ((*READY, "offer", "hang-up"), "ringing", []),
         ((*READY, "offer", "answer", "answer"), "talking", []),
+        ((*READY, "offer", "next-offer"), "ringing", []),
+        (
+            (*READY, "offer", "answer", "next-offer"),
+            "ringing",
+            ["await:nobody", "close-microphone", "show-visitor", "ring", "tell:ringing"],
+        ),
         ((*READY, "offer", "answer", "replaced"), "talking", ["tell:replaced"]),
         ((*READY, "offer", "answer", "replaced", "ended"), "replaced", None),
         ((*READY, "offer", "answer", "line-down", "ended"), "offline", None),
@@ -171,6 +177,18 @@ async def test_accepting_the_control_channel(run):
     assert await run("sdp", "(m, answer) => m.withControl(answer)", sdp()) == sdp(
         line="a=x-homecall:1\r\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("offer", "call"),
+    [
+        (sdp(line="a=x-homecall:1\r\n") + "a=mid:7k0\r\nm=audio 9 X\r\na=mid:7k1\r\n", "7k0 7k1"),
+        (sdp(line="a=x-homecall:1\r\n"), ""),
+        (sdp() + "a=mid:0\r\n", ""),  # not one of our door's
+    ],
+)
+async def test_the_call_of_an_offer(run, offer, call):
+    assert await run("sdp", "(m, offer) => m.callOf(offer)", offer) == call
 
 
 @pytest.mark.parametrize(

@@ -80,8 +80,8 @@ async def test_candidates_may_come_before_their_offer(family, door):
     lines = offer.split("\r\n")
     candidates = [text for text in lines if text.startswith("a=candidate:")]
     bare = "\r\n".join(text for text in lines if not text.startswith("a=candidate:"))
-    stale = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag nobody", "sdpMid": "0"}
-    for candidate in [{"candidate": text[2:], "sdpMid": "0"} for text in candidates] + [stale]:
+    stale = {"candidate": "candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag nobody", "sdpMid": "a0"}
+    for candidate in [{"candidate": text[2:], "sdpMid": "a0"} for text in candidates] + [stale]:
         await line.send(type="candidate", room=ROOM, candidate=candidate, **{"from": "door"})
     await line.offer(bare)
     await door.accept(line)

@@ -1,12 +1,18 @@
 // The door's side of a call for the tests: offers like the device does, from a real browser.
 
+// The places in front of tags without a name: that of a media section, and those in the group.
+const TAGS = /((?:^a=mid:|(?<=^a=group:BUNDLE.*) ))(?=\d\b)/gm;
+
 window.visitors = [];
 
 window.visitor = {
-  /** Makes a connection and returns its offer's text, all candidates in it. */
-  async offer({ control }) {
+  /**
+   * Makes a connection and returns its offer's text, all candidates in it. The tags of its media
+   * sections begin with `call`.
+   */
+  async offer({ control, call }) {
     const pc = new RTCPeerConnection();
-    const door = { pc, heard: [], loudspeaker: new Audio() };
+    const door = { pc, call, heard: [], loudspeaker: new Audio() };
     visitors.push(door);
     pc.ontrack = ({ track }) => {
       door.loudspeaker.srcObject = new MediaStream([track]);
@@ -31,8 +37,9 @@ window.visitor = {
   },
 
   async describe(door, control) {
-    const { pc } = door;
-    await pc.setLocalDescription(await pc.createOffer());
+    const { pc, call } = door;
+    const { sdp: own } = await pc.createOffer();
+    await pc.setLocalDescription({ type: "offer", sdp: own.replace(TAGS, `$1${call}`) });
     while (pc.iceGatheringState !== "complete") {
       await new Promise((done) => pc.addEventListener("icegatheringstatechange", done, { once: true }));
     }

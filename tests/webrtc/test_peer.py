@@ -224,7 +224,7 @@ async def test_an_answer_that_cannot_be_used_fails_this_connection_and_no_more(
     answer = await page.answer(offered.offer)
     spoilt = {
         "nonsense": "v=0\r\nnonsense",
-        "role": answer.replace("a=setup:active", "a=setup:actpass"),
+        "role": answer.replace("a=setup:passive", "a=setup:actpass"),
         "fingerprint": answer.replace("a=fingerprint:sha-256", "a=fingerprint:sha-256 x"),
         "order": answer.replace("a=mid:050", "a=mid:051", 1),
         "credentials": answer.replace("a=ice-pwd", "a=no-ice-pwd"),
@@ -383,14 +383,21 @@ async def test_a_connection_from_an_address_that_is_gone_fails_at_once(
     assert await events.next(PeerFailed) == PeerFailed(NUMBER)
 
 
-async def test_a_connection_that_follows_another_begins_the_handshake(
-    peer: Peer, page: Page, events: Events
+async def test_an_offer_of_addresses_that_are_all_gone_fails_once_there_are_others(
+    offered: Peer, events: Events
 ):
-    peer.begin(NUMBER, events, again=True)
-    offer = (await events.next(OfferReady)).sdp
-    answer = await page.answer(offer)
+    offered.gathered_on = {"192.0.2.1", "192.0.2.2"}
+    offered.check_address(set())
+    offered.check_address({"192.0.2.2", "192.0.2.3"})
+    assert events.none()
+    offered.check_address({"192.0.2.3"})
+    assert await events.next(PeerFailed) == PeerFailed(NUMBER)
+
+
+async def test_the_door_begins_the_handshake(offered: Peer, page: Page, events: Events):
+    answer = await page.answer(offered.offer)
     assert answer.count("a=setup:passive") == 3
-    peer.accept(answer)
+    offered.accept(answer)
     await events.next(Connected)
     await page.connected()
 

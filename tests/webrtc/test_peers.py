@@ -60,9 +60,9 @@ async def spare(gathered: asyncio.Queue[Peer]) -> Peer:
         return await gathered.get()
 
 
-async def ring(peers: Peers, events: Events, number: int) -> str:
+async def ring(peers: Peers, events: Events, number: int, *, again: bool = False) -> str:
     """Opens connection `number` and returns its offer."""
-    peers.open(number, again=False)
+    peers.open(number, again=again)
     ready = await events.next(OfferReady)
     assert ready.peer == number
     return ready.sdp
@@ -82,11 +82,50 @@ async def test_a_ring_before_any_is_ready_makes_one(peers: Peers, events: Events
     assert parts.on == {"camera", "microphone"}
 
 
-async def test_each_offer_has_tags_of_its_own(peers: Peers, events: Events):
-    first = await ring(peers, events, 1)
-    peers.close(Reason.NO_ANSWER)
-    second = await ring(peers, events, 2)
+async def test_the_offers_of_each_call_have_tags_of_their_own(
+    running: Peers, events: Events, gathered: asyncio.Queue[Peer]
+):
+    first = await ring(running, events, 1)
+    running.close(Reason.NO_ANSWER)
+    await spare(gathered)
+    second = await ring(running, events, 2)
     assert not set(sdp.mids(first)) & set(sdp.mids(second))
+
+
+@pytest.mark.parametrize("reason", [None, Reason.FAILED], ids=["in a call", "in a ring"])
+async def test_all_offers_of_a_call_have_the_same_tags(
+    running: Peers, events: Events, reason: Reason | None
+):
+    first = await ring(running, events, 1)
+    running.close(reason)
+    second = await ring(running, events, 2, again=True)
+    assert first != second
+    assert sdp.mids(first) == sdp.mids(second)
+
+
+async def test_what_got_ready_for_a_call_that_has_ended_is_not_used(
+    running: Peers, events: Events, gathered: asyncio.Queue[Peer]
+):
+    first = await ring(running, events, 1)
+    running.close(None)
+    await spare(gathered)
+    running.close(Reason.PAGE_GONE)
+    second = await ring(running, events, 2)
+    assert not set(sdp.mids(first)) & set(sdp.mids(second))
+
+
+async def test_a_page_hears_of_the_end_over_a_connection_that_was_lost(
+    running: Peers, events: Events, own_page: Page, parts: Parts
+):
+    running.accept(1, await own_page.answer(await ring(running, events, 1)))
+    await events.next(Connected)
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    running.close(None)
+    await ring(running, events, 2, again=True)
+    running.close(Reason.TOO_LONG)
+    assert await own_page.told() == {"type": "ended", "reason": "too-long"}
+    assert parts.on == set()
 
 
 async def test_after_a_call_another_connection_gets_ready(
