@@ -92,11 +92,13 @@ class App:
             raise last_words(died)
 
     async def _get_ready(self) -> None:
-        """Tells the service manager when the room is joined, or else when that takes too long."""
+        """Tells the service manager when the room is joined or refused, or when that takes long."""
         try:
             async with asyncio.timeout(JOIN_S):
                 await self.doorbell.joined.wait()
                 await self._line.flush()
+                await self._line.hear_out()
+                await self.doorbell.settle()
         except TimeoutError:
             log.warning("ready, but not joined: the signaling server is not reached yet")
         notify.send("READY=1", f"STATUS={self.doorbell.status}")
@@ -131,7 +133,7 @@ class App:
         reason = self.doorbell.last_reason
         return Status(
             state=call.state.value,
-            line="up" if call.line else "down",
+            line="up" if call.line else "refused" if call.refusal else "down",
             call_id=None if call.state in {State.OFFLINE, State.IDLE} else call.number,
             calls=call.number,
             last_reason=reason.value if reason else None,
@@ -141,6 +143,7 @@ class App:
             tasks=len(asyncio.all_tasks()),
             door=self._door.panel.door,
             verified=call.verified,
+            refusal=call.refusal or None,
         )
 
 

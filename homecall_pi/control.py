@@ -42,9 +42,9 @@ class Status(msgspec.Struct, frozen=True):
     """What the daemon tells of itself."""
 
     state: str
-    """offline, idle, offering, ringing, connecting or talking."""
-    line: Literal["up", "down"]
-    """Whether the signaling server is reached."""
+    """offline, idle, offering, ringing, connecting, talking or reconnecting."""
+    line: Literal["up", "refused", "down"]
+    """Whether the signaling server is reached; refused: it is, but does not let the door in."""
     call_id: int | None
     """The number of the call in progress."""
     calls: int
@@ -63,6 +63,8 @@ class Status(msgspec.Struct, frozen=True):
     """What the door release does; none: there is none, or it does not work."""
     verified: bool = False
     """Whether the page in the present call has proven to have the link's key."""
+    refusal: str | None = None
+    """Why the signaling server does not let the door into its room, and what to do about it."""
 
 
 def default_path() -> Path:

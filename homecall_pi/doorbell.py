@@ -34,6 +34,7 @@ _SAID = (
     | events.Declined
     | events.HungUp
     | events.ReleaseWanted
+    | events.JoinRefused
 )
 
 
@@ -162,5 +163,6 @@ class Doorbell:
         log.log(level, "call %d: %s", number, note.text, extra=fields)
 
     def _tell_status(self, before: Call) -> None:
-        if (self.call.state, self.call.line) != (before.state, before.line):
+        after = self.call
+        if (after.state, after.line, after.refusal) != (before.state, before.line, before.refusal):
             notify.send(f"STATUS={self.status}")

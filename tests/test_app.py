@@ -292,6 +292,25 @@ async def test_without_a_server_the_door_is_ready_after_a_while_and_says_so(
     assert "ready, but not joined" in caplog.text
 
 
+async def test_a_door_that_is_refused_is_ready_says_so_and_is_let_in_later(
+    signal: Signal, make_config: MakeConfig, manager: Manager, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(backoff, "REFUSED_FIRST_S", 0.0)
+    config = make_config()
+    async with running(config):
+        visit = await signal.visit()
+        await visit.heard("join")
+        await visit.say("error", message="room is not served here")
+        told = await manager.until("READY=1")
+        assert told[-1].startswith("STATUS=Offline: the signaling server does not serve this door")
+        status = await asked(config, "status")
+        assert (status.state, status.line) == ("offline", "refused")
+        assert "add it to `rooms`" in (status.refusal or "")
+        await visit.heard("join")
+        status = await until(config, State.IDLE)
+        assert (status.line, status.refusal) == ("up", None)
+
+
 async def test_the_service_manager_is_told_each_state(
     signal: Signal, make_config: MakeConfig, manager: Manager
 ):

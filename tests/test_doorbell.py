@@ -16,6 +16,7 @@ from homecall_pi.core.events import (
     Connected,
     Event,
     HangUp,
+    JoinRefused,
     LineDown,
     LineUp,
     OfferReady,
@@ -284,6 +285,14 @@ async def test_the_service_manager_is_told_what_changes(doorbell: Doorbell, mana
     await do(doorbell, Pressed())
     with pytest.raises(BlockingIOError):
         manager.next()
+    await do(doorbell, LineUp(), HangUp(), JoinRefused("full"), JoinRefused("not served"))
+    for status in (
+        "Call 1: offering",
+        "Ready: waiting for a press",
+        "Offline: full; trying again",
+        "Offline: not served; trying again",
+    ):
+        assert manager.next() == [f"STATUS={status}"]
 
 
 async def test_joined_is_when_the_room_was_joined_first(doorbell: Doorbell):

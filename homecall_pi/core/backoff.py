@@ -10,6 +10,9 @@ wait never grows beyond seconds, and what keeps many doors from hammering one se
 - After an attempt that took longer, as with a server that is silent, there is LEAST_S of rest.
 - Only what happened to this door alone, a network that changed or a line that fell silent, is
   answered at once.
+
+A server that is reached and does not let the door into its room waits for a person, who takes
+longer than that: joins grow apart to half a minute.
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from collections.abc import Callable, Iterator
 FIRST_S = 1.0
 LAST_S = 3.0
 LEAST_S = 0.25
+REFUSED_FIRST_S = 2.0
+REFUSED_LAST_S = 30.0
 
 
 def delays(uniform: Callable[[float, float], float]) -> Iterator[float]:
@@ -28,8 +33,19 @@ def delays(uniform: Callable[[float, float], float]) -> Iterator[float]:
     The bound doubles from FIRST_S to LAST_S, and each delay is drawn from its upper three quarters
     by `uniform(low, high)`. Start anew after a line that held.
     """
+    return _doubling(FIRST_S, LAST_S, uniform)
+
+
+def rejoins(uniform: Callable[[float, float], float]) -> Iterator[float]:
+    """The same from a join that was refused to the next, from REFUSED_FIRST_S to REFUSED_LAST_S."""
+    return _doubling(REFUSED_FIRST_S, REFUSED_LAST_S, uniform)
+
+
+def _doubling(
+    first_s: float, last_s: float, uniform: Callable[[float, float], float]
+) -> Iterator[float]:
     for attempt in itertools.count():
-        bound = min(LAST_S, FIRST_S * 2 ** min(attempt, 16))
+        bound = min(last_s, first_s * 2 ** min(attempt, 16))
         yield uniform(bound / 4, bound)
 
 

@@ -15,9 +15,10 @@ control channel. A page that knows only the protocol has no such channel: for it
 answered.
 
 A press is worth keeping: without a line it waits for one, as long as the ring would last. A line
-lost later does not end a call, since media is peer to peer. Media that falls silent does not end it
-either: either it comes back by itself, or, as soon as the line is known to be good, a connection of
-its own is offered to the page, which takes up the call with it.
+lost later does not end a call, since media is peer to peer. A server that is reached, but refuses
+the door's room, is as good as none until it lets the door in. Media that falls silent does not end
+a call either: either it comes back by itself, or, as soon as the line is known to be good, a
+connection of its own is offered to the page, which takes up the call with it.
 
 Of the server, the table knows whether a newer offer replaces the older one there (ours), or both
 are queued and break the page that finally gets them (others). There, whatever may still stand is
@@ -43,6 +44,7 @@ from .events import (
     Event,
     HangUp,
     HungUp,
+    JoinRefused,
     LineDown,
     LineProven,
     LineUp,
@@ -109,6 +111,10 @@ TABLE: dict[tuple[State, type], Row] = {
     **_on(LineDown, offline=rows.line_down, idle=rows.line_down, offering=rows.line_down_in_call,
           ringing=rows.line_down_in_call, connecting=rows.line_down_in_call,
           talking=rows.line_down_in_call, reconnecting=rows.line_down_in_call),
+    **_on(JoinRefused, offline=rows.line_down_in_call, idle=rows.line_down,
+          offering=rows.line_down_in_call, ringing=rows.line_down_in_call,
+          connecting=rows.line_down_in_call, talking=rows.line_down_in_call,
+          reconnecting=rows.line_down_in_call),
     **_on(Stop, offline=rows.stop, idle=rows.stop, offering=rows.stop, ringing=rows.stop,
           connecting=rows.stop, talking=rows.stop, reconnecting=rows.stop),
 }

@@ -26,7 +26,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class LineUp(msgspec.Struct, frozen=True):
-    """The signaling server is reached."""
+    """The signaling server is reached, or lets the door in that it has refused."""
 
     replaces_offers: bool = False
     """Whether it promises that a newer offer replaces the one that it holds."""
@@ -34,6 +34,13 @@ class LineUp(msgspec.Struct, frozen=True):
 
 class LineDown(msgspec.Struct, frozen=True):
     """The signaling server is lost."""
+
+
+class JoinRefused(msgspec.Struct, frozen=True):
+    """The signaling server is reached, but does not let the door into its room."""
+
+    why: str
+    """And what to do about it."""
 
 
 class AnswerReceived(msgspec.Struct, frozen=True):
@@ -126,6 +133,7 @@ Event: TypeAlias = (
     | Stop
     | LineUp
     | LineDown
+    | JoinRefused
     | AnswerReceived
     | CandidateReceived
     | OfferReady

@@ -29,6 +29,7 @@ from .rows import (
     end,
     is_answered_by,
     is_trusted,
+    line_is_up,
     line_up_in_call,
     send_offer,
     sweep,
@@ -65,8 +66,7 @@ def line_up(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
     """The same, over a line that was made anew."""
     if call.offers:
         return line_up_in_call(call, event, now, limits)
-    call = _change(call, line=True, replaces_offers=event.replaces_offers)
-    call, reopening = _reopen(call)
+    call, reopening = _reopen(line_is_up(call, event))
     return call, (Join(), *reopening)
 
 

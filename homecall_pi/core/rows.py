@@ -31,6 +31,7 @@ from .events import (
     Connected,
     DeadlinePassed,
     Event,
+    JoinRefused,
     LineDown,
     LineUp,
     MediaLost,
@@ -224,13 +225,7 @@ def stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:
 def line_up(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
     """Between calls: start clean. The server may hold an offer from before, even of another run."""
     leaving = (Leave(),) if call.standing else ()
-    call = _change(
-        call,
-        state=State.IDLE,
-        line=True,
-        replaces_offers=event.replaces_offers,
-        standing=False,
-    )
+    call = _change(line_is_up(call, event), state=State.IDLE, standing=False)
     return call, (*leaving, *sweep(call), Join(), Show(State.IDLE))
 
 
@@ -239,7 +234,7 @@ def line_up_in_call(call: Call, event: LineUp, now: float, limits: Limits) -> Ou
 
     Joining comes first, since the server may hold an answer, too.
     """
-    call = _change(call, line=True, replaces_offers=event.replaces_offers)
+    call = line_is_up(call, event)
     rings = call.state in {State.OFFERING, State.RINGING} and not call.preview
     if not (rings or call.standing):
         return call, (Join(),)
@@ -248,11 +243,20 @@ def line_up_in_call(call: Call, event: LineUp, now: float, limits: Limits) -> Ou
     return call, (Join(), *sweeping, *sending)
 
 
-def line_down(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
+def line_is_up(call: Call, event: LineUp) -> Call:
+    """The same call with a line."""
+    return _change(call, line=True, refusal="", replaces_offers=event.replaces_offers)
+
+
+def line_down(call: Call, event: LineDown | JoinRefused, now: float, limits: Limits) -> Outcome:
     """Between calls: nobody can be rung."""
-    return _change(call, state=State.OFFLINE, line=False), (Show(State.OFFLINE),)
+    call, _ = line_down_in_call(call, event, now, limits)
+    return _change(call, state=State.OFFLINE), (Show(State.OFFLINE),)
 
 
-def line_down_in_call(call: Call, _: LineDown, now: float, limits: Limits) -> Outcome:
+def line_down_in_call(
+    call: Call, event: LineDown | JoinRefused, now: float, limits: Limits
+) -> Outcome:
     """Media does not need the line."""
-    return _change(call, line=False), ()
+    refusal = event.why if isinstance(event, JoinRefused) else ""
+    return _change(call, line=False, refusal=refusal), ()

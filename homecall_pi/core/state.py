@@ -47,6 +47,9 @@ class Call(msgspec.Struct, frozen=True):
 
     state: State = State.OFFLINE
     line: bool = False
+    """Whether the server is reached, and lets the door into its room."""
+    refusal: str = ""
+    """Why the server that is reached does not let it in, and what to do about it."""
     replaces_offers: bool = False
     number: int = 0
     """Counts the calls; of the present or the last one."""

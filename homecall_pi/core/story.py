@@ -82,6 +82,8 @@ class Story:
     def status(self, call: Call) -> str:
         """Where the call is, in a few words."""
         match call.state:
+            case State.OFFLINE if call.refusal:
+                return f"Offline: {call.refusal}; trying again"
             case State.OFFLINE:
                 return "Offline: the signaling server is not reached; trying again"
             case State.IDLE:

@@ -193,7 +193,7 @@ async def _talk(caller: ClientConnection, callee: ClientConnection) -> Finding:
                 await line.send(encode(Leave(room, user)))
     except _Refused as error:
         if str(error) == NOT_SERVED:
-            return ok("not tried: the server serves certain rooms alone")
+            return ok("not tried: the server serves certain rooms alone; for yours see `daemon`")
         return fail(f"the server says: {error}", "see its log")
     except ConnectionClosed as error:
         return fail(f"the server closes the connection ({error})", "see its log")

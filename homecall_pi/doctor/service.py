@@ -57,6 +57,9 @@ def ask(
     except HomeCallError as error:
         return None, _silent(path, error)
     found = f"{status.state}, line {status.line}, calls: {status.calls}"
+    if status.refusal:
+        what, _, cure = status.refusal.rpartition("; ")
+        return status, fail(f"{found}: {what}", cure)
     if status.line == "down":
         return status, warn(
             f"{found}: it does not reach the server, and tries again",

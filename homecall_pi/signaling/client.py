@@ -15,7 +15,15 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..core import backoff
-from ..core.events import AnswerReceived, CandidateReceived, Event, LineDown, LineProven, LineUp
+from ..core.events import (
+    AnswerReceived,
+    CandidateReceived,
+    Event,
+    JoinRefused,
+    LineDown,
+    LineProven,
+    LineUp,
+)
 from ..core.messages import (
     Answer,
     BadMessage,
@@ -29,6 +37,7 @@ from ..core.messages import (
 )
 from ..core.progress import Progress
 from . import trouble
+from .admission import Admission
 from .dial import FAILURES, Dialler
 from .promises import HEADER, REPLACED, REPLACES_OFFERS
 
@@ -69,6 +78,8 @@ class Line:
     def __init__(self, url: str, registration: Join, emit: Callable[[Event], None]) -> None:
         self._server = Dialler(url, self._drop)
         self._registration = registration
+        self._admission = Admission(registration)
+        self._in_room_since = 0.0
         self._emit = emit
         self._outbox: _Outbox | None = None
         self._connection: ClientConnection | None = None
@@ -163,6 +174,11 @@ class Line:
         self._woken.clear()
         return True
 
+    async def hear_out(self) -> None:
+        """Returns when the server has had time to refuse the join that was sent last."""
+        if self._connection is not None and await self._is_answered(self._connection):
+            await self._admission.is_silent()
+
     async def flush(self) -> None:
         """Waits for the last messages to leave."""
         if self._outbox is not None:
@@ -186,16 +202,20 @@ class Line:
                 await self._serve(connection, helpers)
         finally:
             await connection.close()
-        return _now() - since > HELD_S
+        return _now() - since > HELD_S and not self._admission.refused
 
     async def _serve(self, connection: ClientConnection, helpers: asyncio.TaskGroup) -> None:
-        headers = connection.response.headers if connection.response else {}
         outbox: _Outbox = asyncio.Queue(MAX_WAITING)
         self._connection, self._outbox = connection, outbox
-        works = self._write(connection, outbox), self._keep_asking(connection)
+        works = (
+            self._write(connection, outbox),
+            self._keep_asking(connection),
+            self._keep_joined(connection),
+        )
         tasks = [helpers.create_task(work) for work in works]
         self._once(logging.INFO, "line up: the signaling server is reached", "line-up")
-        self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
+        if not self._admission.refused:
+            self._tell_up(connection)
         try:
             async for frame in connection:
                 self._receive(frame)
@@ -209,6 +229,23 @@ class Line:
             self._emit(LineDown())
         self._warn_once(_farewell(connection.close_code), "line-down")
 
+    def _tell_up(self, connection: ClientConnection) -> None:
+        headers = connection.response.headers if connection.response else {}
+        self._in_room_since = _now()
+        self._emit(LineUp(replaces_offers=headers.get(HEADER) == REPLACES_OFFERS))
+
+    async def _keep_joined(self, connection: ClientConnection) -> None:
+        """After a refusal, joins again and again; the line counts as down until that helps."""
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await self._admission.regain(connection)
+                self._once(logging.INFO, "the signaling server lets the door in", "line-up")
+                self._tell_up(connection)
+
+    async def _send(self, connection: ClientConnection, message: Message) -> None:
+        self._admission.note(message)
+        await connection.send(encode(message))
+
     async def _write(self, connection: ClientConnection, outbox: _Outbox) -> None:
         with contextlib.suppress(ConnectionClosed):
             while True:
@@ -217,12 +254,12 @@ class Line:
                     async with asyncio.timeout(REJOIN_S):
                         message = await outbox.get()
                 except TimeoutError:
-                    await connection.send(encode(self._registration))
+                    await self._send(connection, self._registration)
                     continue
                 if message is None:
                     await self._send_guest()
                 else:
-                    await connection.send(encode(message))
+                    await self._send(connection, message)
                 outbox.task_done()
 
     async def _send_guest(self) -> None:
@@ -248,8 +285,21 @@ class Line:
                 self._emit(AnswerReceived(sdp, sender))
             case Candidate(candidate=candidate):
                 self._emit(CandidateReceived(candidate))
-            case Error(message=text):
-                self._warn_once(f"the server says: {text[:200]}")
+            case Error():
+                self._hear(message)
+
+    def _hear(self, error: Error) -> None:
+        """Takes an error: the server refuses the door's room, or means something else."""
+        said = trouble.quote(error.message, self._registration.room)
+        was_in = not self._admission.refused
+        if not self._admission.is_refusal(error):
+            self._warn_once(f"the server says: {said}")
+            return
+        if was_in and _now() - self._in_room_since > HELD_S:
+            self._told.clear()
+        why = trouble.refusal(said)
+        self._warn_once(f"{why}; trying again", "join-refused")
+        self._emit(JoinRefused(why))
 
     def _warn_once(self, text: str, event: str = "line-trouble") -> None:
         self._once(logging.WARNING, text, event)

@@ -1,4 +1,4 @@
-"""Why the signaling server is not reached, and what to do: one line for each kind of fault.
+"""Why the signaling server is not reached, or refuses, and what to do: one line for each fault.
 
 The lines hold nothing that changes from attempt to attempt, such as addresses: each is told once.
 """
@@ -19,10 +19,16 @@ from websockets.exceptions import (
     SecurityError,
 )
 
+from ..core.rooms import NOT_SERVED, ROOM_FULL, SERVER_FULL
+from ..core.text import printable
+
 EXPIRED, NOT_YET = 10, 9
 OTHER_NAMES = (62, 64)
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, …_CERT_NOT_YET_VALID; …_HOSTNAME_MISMATCH and
 …_IP_ADDRESS_MISMATCH."""
+
+MAX_SAID_CHARS = 200
+"""Of what a server says that is told."""
 
 _LOGIN = "is there a login page in this network?"
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL)
@@ -50,6 +56,35 @@ def explain(error: Exception) -> str:
         case OSError():
             return _unreached(error)
     return f"{type(error).__name__}: {error}"
+
+
+def refusal(said: str) -> str:
+    """Why the server does not let the door into its room, by what it `said`, and the cure."""
+    if said == NOT_SERVED:
+        return (
+            "the signaling server does not serve this door's room; "
+            "add it to `rooms` in its [serve] section and restart it, or mend `room` here"
+        )
+    if said == ROOM_FULL:
+        return (
+            "two others are in this door's room; "
+            "close the page that is one too many, or stop the other door"
+        )
+    if said == SERVER_FULL:
+        return (
+            "the signaling server has no place for another room; "
+            "limit it to yours by `rooms` in its [serve] section"
+        )
+    return (
+        f'the signaling server does not let the door into its room ("{said}"); '
+        "see `room`, and the server's log"
+    )
+
+
+def quote(said: str, room: str) -> str:
+    """What a server says, fit to be told: it may well name the room, which is a secret."""
+    said = re.sub(re.escape(room), f"{room[:8]}…", said, flags=re.IGNORECASE)
+    return printable(said[:MAX_SAID_CHARS])
 
 
 def is_login_page(error: Exception) -> bool:

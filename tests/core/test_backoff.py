@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from homecall_pi.core.backoff import FIRST_S, LAST_S, LEAST_S, delays, rest
+from homecall_pi.core.backoff import FIRST_S, LAST_S, LEAST_S, delays, rejoins, rest
 from homecall_pi.signaling.client import CHECK_S, PING_S
 from homecall_pi.signaling.dial import OPEN_S
 
@@ -46,6 +46,11 @@ def test_a_fresh_sequence_starts_at_the_first_delay():
 
 def test_an_outage_of_days_does_not_end_or_overflow_the_sequence():
     assert next(islice(delays(latest), 100_000, None)) == LAST_S
+
+
+def test_a_door_that_is_refused_joins_less_and_less_often_and_never_stops():
+    assert list(islice(rejoins(latest), 6)) == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+    assert next(islice(rejoins(earliest), 100_000, None)) == 7.5
 
 
 def test_an_attempt_counts_as_part_of_the_delay_but_for_a_rest():

@@ -26,6 +26,7 @@ from homecall_pi.core.events import (
     Event,
     HangUp,
     HungUp,
+    JoinRefused,
     LineDown,
     LineProven,
     LineUp,
@@ -119,6 +120,10 @@ class Anything(RuleBasedStateMachine):
     def line_down(self) -> None:
         self.feed(LineDown())
 
+    @rule()
+    def join_refused(self) -> None:
+        self.feed(JoinRefused("the room is full"))
+
     @rule(event=st.sampled_from([Pressed(), HangUp()]), seconds=st.floats(0, 700))
     def at_the_door(self, event: Event, seconds: float) -> None:
         self.now += seconds
@@ -190,6 +195,10 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def idle_means_joined(self) -> None:
         assert self.call.line or self.call.state is not State.IDLE
+
+    @invariant()
+    def refused_means_without_a_line(self) -> None:
+        assert not (self.call.line and self.call.refusal)
 
     @invariant()
     def never_two_offers_standing(self) -> None:

@@ -27,6 +27,7 @@ from homecall_pi.core.events import (
     Event,
     HangUp,
     HungUp,
+    JoinRefused,
     LineDown,
     MediaLost,
     OfferReady,
@@ -47,6 +48,32 @@ def test_a_line_that_comes_up_joins_the_room() -> None:
     door = Door()
     assert door.on(OURS) == [Join(), Show(State.IDLE)]
     assert door.call.state is State.IDLE
+
+
+def test_a_door_that_is_refused_is_offline_until_it_is_let_in(door: Door) -> None:
+    assert door.on(JoinRefused("full")) == [Show(State.OFFLINE)]
+    assert (door.call.line, door.call.refusal) == (False, "full")
+    assert door.on(JoinRefused("not served")) == []
+    assert door.call.refusal == "not served"
+    assert door.on(OURS) == [Join(), Show(State.IDLE)]
+    assert door.call.refusal == ""
+
+
+def test_a_press_while_refused_waits_to_be_let_in(door: Door) -> None:
+    door.on(JoinRefused("full"))
+    assert door.ring() == [OpenPeer(1), Show(State.OFFERING), Show(State.RINGING)]
+    assert door.on(OURS) == [Join(), Join(), SendOffer(an_offer(1))]
+    door.on(HangUp(), JoinRefused("full"))
+    door.ring(2)
+    assert door.wait_for_deadline()[-1] == Show(State.OFFLINE, Reason.OFFLINE)
+
+
+def test_a_refusal_does_not_end_a_call(door: Door) -> None:
+    door.ring()
+    door.answered_by(control=False)
+    assert door.on(JoinRefused("full")) == []
+    assert door.call.state is State.TALKING
+    assert door.on(HangUp())[-1] == Show(State.OFFLINE, Reason.HUNG_UP)
 
 
 def test_a_press_opens_a_connection_and_its_offer_is_sent_after_a_join(door: Door) -> None:

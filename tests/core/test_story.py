@@ -13,6 +13,7 @@ from homecall_pi.core.events import (
     Declined,
     Event,
     HangUp,
+    JoinRefused,
     LineDown,
     LineUp,
     MediaBack,
@@ -258,6 +259,13 @@ def test_the_status_of_each_state(door: Told):
     door.at(1, MediaLost(1))
     assert door.status == "Call 1: reconnecting, without a line to the signaling server"
     door.at(1, HangUp())
+    assert door.status == "Offline: the signaling server is not reached; trying again"
+
+
+def test_the_status_says_why_the_server_does_not_let_the_door_in(door: Told):
+    door.at(1, JoinRefused("the room is full; leave it"))
+    assert door.status == "Offline: the room is full; leave it; trying again"
+    door.at(1, LineDown())
     assert door.status == "Offline: the signaling server is not reached; trying again"
 
 

@@ -54,6 +54,18 @@ async def test_a_daemon_that_runs_tells_how_it_is(tmp_path: Path, line: str, ver
     assert f"idle, line {line}, calls: 3" in found.found
 
 
+async def test_a_daemon_that_is_refused_fails_with_the_cure(tmp_path: Path):
+    path = tmp_path / "control.sock"
+    refusal = 'the server says "no; never"; mend the room'
+    status = Status("offline", "refused", None, 0, None, 0, 0, -100.0, 5, refusal=refusal)
+    server = await daemon_with(path, status)
+    _, found = await asyncio.to_thread(service.ask, path)
+    await server.stop()
+    assert found.status == "fail"
+    assert found.found.endswith('offline, line refused, calls: 0: the server says "no; never"')
+    assert found.cure == "mend the room"
+
+
 def test_without_a_daemon_there_is_a_way_to_start_one(tmp_path: Path):
     status, found = service.ask(tmp_path / "none.sock")
     assert (status, found.status) == (None, "warn")

@@ -239,10 +239,10 @@ async def test_an_error_of_the_server_is_logged_once_and_does_no_harm(
         visit = await signal.visit()
         await events.next(LineUp)
         for _ in range(3):
-            await visit.socket.send('{"type":"error","message":"Unable to join the room."}')
+            await visit.socket.send('{"type":"error","message":"It is late."}')
         await visit.say("answer", from_="A", sdp="v=0\r\n")
         await events.next(AnswerReceived)
-        assert warnings(caplog) == ["the server says: Unable to join the room."]
+        assert warnings(caplog) == ["the server says: It is late."]
 
 
 async def test_a_frame_beyond_all_measure_costs_the_line_which_comes_back(signal: Signal):
@@ -453,7 +453,7 @@ async def test_a_login_page_is_told_once_and_left_for_the_server_that_is_back(
     assert all("login page" not in text for text in told[1:])
 
 
-@pytest.mark.parametrize("helper", ["_write", "_keep_asking"])
+@pytest.mark.parametrize("helper", ["_write", "_keep_asking", "_keep_joined"])
 async def test_a_helper_that_dies_ends_the_line_with_its_error(
     signal: Signal, helper: str, monkeypatch: pytest.MonkeyPatch
 ):

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection
 
+from homecall_pi.core.rooms import NOT_SERVED, ROOM_FULL, SERVER_FULL
 from homecall_pi.signaling import dial
 from homecall_pi.signaling.dial import FAILURES, Dialler
-from homecall_pi.signaling.trouble import explain, is_login_page
+from homecall_pi.signaling.trouble import explain, is_login_page, refusal
 
 from ..authority import Authority
 from ..doubles import Signal, idly
@@ -143,3 +144,16 @@ def test_faults_of_the_network_are_told_without_addresses(number: int, words: st
 def test_whatever_else_there_may_be_is_named():
     assert explain(ValueError("odd")) == "ValueError: odd"
     assert explain(OSError("odd")) == "OSError: odd"
+
+
+@pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        (NOT_SERVED, "add it to `rooms`"),
+        (ROOM_FULL, "close the page"),
+        (SERVER_FULL, "limit it to yours by `rooms`"),
+        ("no; not you", "see `room`, and the server's log"),
+    ],
+)
+def test_a_refusal_ends_with_its_cure(said: str, cure: str):
+    assert refusal(said).rpartition("; ")[2].startswith(cure)
