@@ -71,7 +71,8 @@ take_configuration() {
   if $with_server && ! grep -qE '^(tls_cert = "/|behind_proxy = true)' $CONFIG; then
     die "$CONFIG is kept as it is, and is for a server elsewhere. For one here, set in it" \
       "server = \"wss://$(uname -n).local:8443/signal\", and in [serve] host = \"::\"," \
-      "tls_cert = \"$TLS/cert.pem\" and tls_key = \"$TLS/key.pem\"; then run this again"
+      "tls_cert = \"$TLS/cert.pem\", tls_key = \"$TLS/key.pem\" and rooms = [\"ROOM\"]" \
+      "with your room; then run this again"
   fi
   if [ -n "$server$room" ]; then say "$CONFIG is kept: change server and room there"; fi
   server=$(sed -n 's/^server = "\(.*\)".*/\1/p' $CONFIG)

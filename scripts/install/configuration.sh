@@ -3,10 +3,10 @@
 
 # Prints config/config.toml with what is known of this machine filled in.
 configuration() {
-  local line section="" key value
+  local line section="" key value room=${room:-$(</proc/sys/kernel/random/uuid)}
   while IFS= read -r line; do
     if [[ $line =~ ^\[([a-z]+)\] ]]; then section=${BASH_REMATCH[1]}.; fi
-    if [[ $line =~ ^([a-z_]+)\ =\ (\"[^\"]*\"|[0-9]+)(.*)$ ]]; then
+    if [[ $line =~ ^([a-z_]+)\ =\ (\"[^\"]*\"|[0-9]+|\[\])(.*)$ ]]; then
       key=${BASH_REMATCH[1]} value=$(known "$section${BASH_REMATCH[1]}")
       line="$key = ${value:-${BASH_REMATCH[2]}}${BASH_REMATCH[3]}"
     fi
@@ -18,7 +18,7 @@ configuration() {
 known() {
   case $1 in
     server) quoted "$server" ;;
-    room) quoted "${room:-$(</proc/sys/kernel/random/uuid)}" ;;
+    room) quoted "$room" ;;
     key) quoted "$("$new/bin/homecall-pi" new-key)" ;;
     name) quoted "$name" ;;
     panel.source) if is_raspberry_pi_os; then quoted gpio; fi ;;
@@ -30,6 +30,7 @@ known() {
     serve.port) if $with_server; then printf %s "$port"; fi ;;
     serve.tls_cert) if $with_server; then quoted $TLS/cert.pem; fi ;;
     serve.tls_key) if $with_server; then quoted $TLS/key.pem; fi ;;
+    serve.rooms) if $with_server; then printf '[%s]' "$(quoted "$room")"; fi ;;
   esac
 }
 

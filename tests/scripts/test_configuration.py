@@ -99,6 +99,12 @@ def test_its_own_server_listens_everywhere_with_tls(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("room", ["", "5b0f8a4e-3c1d-4a57-9c3e-2f6d8e7a9b10"])
+def test_its_own_server_serves_its_own_room_alone(tmp_path: Path, room: str) -> None:
+    config = configuration(tmp_path, with_server="true", room=room)
+    assert config.serve.rooms == (config.room,)
+
+
 def test_everything_else_is_as_shipped(tmp_path: Path) -> None:
     shipped = (PROJECT / "config/config.toml").read_text().splitlines()
     configuration(tmp_path)
