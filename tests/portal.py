@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -55,6 +56,36 @@ def security(cert: str, key: str) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(cert, key)
     return context
+
+
+@asynccontextmanager
+async def old_tls(cert: str, key: str) -> AsyncIterator[asyncio.Server]:
+    """One that speaks TLS 1.1 alone, which takes some persuasion.
+
+    Unlike asyncio's, it sends its alert before it hangs up, as other programs do.
+    """
+    context = security(cert, key)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = context.wrap_bio(incoming, outgoing, server_side=True)
+        more = True
+        while more and (heard := await reader.read(4096)):
+            incoming.write(heard)
+            try:
+                tls.do_handshake()
+                more = False
+            except ssl.SSLError as error:
+                more = isinstance(error, ssl.SSLWantReadError)
+            writer.write(outgoing.read())
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server
 
 
 async def main(kind: str, host: str, port: str, *pair: str) -> None:

@@ -12,7 +12,8 @@ import msgspec
 from aioice import stun
 
 from ..config.ice import IceServer
-from ..webrtc.routes import WRONG_LOGIN, Reached, Route, route_of, tls_context
+from ..tls import tls_context
+from ..webrtc.routes import WRONG_LOGIN, Reached, Route, route_of
 from . import tls
 from .check import Check
 from .finding import Finding, fail, ok, warn

@@ -28,6 +28,7 @@ from ..core.messages import Answer, BadMessage, Error, Join, Leave, Offer, decod
 from ..core.rooms import NOT_SERVED
 from ..signaling.promises import HEADER
 from ..signaling.trouble import is_login_page
+from ..tls import tls_context
 from . import tls
 from .finding import Finding, fail, ok, reason, warn
 
@@ -236,7 +237,12 @@ async def _hear(line: ClientConnection, kind: type[Offer | Answer]) -> None:
 async def _line(url: str) -> AsyncIterator[ClientConnection]:
     """A connection as the door's own."""
     async with connect(
-        url, compression=None, open_timeout=CONNECT_S, close_timeout=1, ping_interval=None
+        url,
+        compression=None,
+        open_timeout=CONNECT_S,
+        close_timeout=1,
+        ping_interval=None,
+        ssl=tls_context() if url.startswith("wss:") else None,
     ) as connection:
         yield connection
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from ..signaling.trouble import EXPIRED, NOT_YET, OTHER_NAMES
+from ..signaling.trouble import EXPIRED, NOT_YET, OTHER_NAMES, TOO_OLD
 from .finding import Finding, fail
 
 RENEW = "renew it on the server, for instance: sudo certbot renew"
@@ -12,6 +12,11 @@ RENEW = "renew it on the server, for instance: sudo certbot renew"
 
 def explain(error: ssl.SSLError, host: str) -> Finding:
     """The fault that kept a connection to `host` from being made."""
+    if error.reason in TOO_OLD:
+        return fail(
+            f"{host} speaks TLS older than 1.2 alone",
+            "renew its program, or allow TLS 1.2 and 1.3 in the proxy before it",
+        )
     if not isinstance(error, ssl.SSLCertVerificationError):
         return lacking(host, error.reason or "unknown fault")
     if error.verify_code == EXPIRED:

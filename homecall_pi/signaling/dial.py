@@ -11,6 +11,8 @@ from typing import Any, Final, cast
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from ..tls import tls_context
+
 OPEN_S = 4.0
 """Seconds that connecting may take. With the rest that follows, and the next attempt, this is how
 late a door can notice that a server is back which was silent."""
@@ -71,10 +73,10 @@ class Dialler:
         )
 
     def _security(self) -> dict[str, Any]:
-        """Made once: reading a machine's certificates keeps a small Pi busy for a moment."""
+        """Made once, since that takes a moment."""
         if not self._url.startswith("wss:"):
             return {}
-        self._tls = self._tls or ssl.create_default_context()
+        self._tls = self._tls or tls_context()
         return {"ssl": self._tls}
 
 

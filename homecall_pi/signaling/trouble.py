@@ -27,6 +27,8 @@ OTHER_NAMES = (62, 64)
 """OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED, …_CERT_NOT_YET_VALID; …_HOSTNAME_MISMATCH and
 …_IP_ADDRESS_MISMATCH."""
 
+TOO_OLD = ("TLSV1_ALERT_PROTOCOL_VERSION", "UNSUPPORTED_PROTOCOL")
+"""OpenSSL's reasons where the server refuses our versions of TLS, or chooses one below them."""
 MAX_SAID_CHARS = 200
 """Of what a server says that is told."""
 
@@ -48,7 +50,7 @@ def explain(error: Exception) -> str:
         case ssl.SSLCertVerificationError():
             return _distrust(error)
         case ssl.SSLError():
-            return f"what answers speaks no TLS ({error.reason}): {_LOGIN} Else see the port"
+            return _without_tls(error)
         case socket.gaierror():
             return _unresolved(error)
         case TimeoutError():
@@ -119,6 +121,12 @@ def _distrust(error: ssl.SSLCertVerificationError) -> str:
         f"nobody known vouches for its certificate ({error.verify_message}): {_LOGIN} "
         "If it is of your own making, trust it by the variable SSL_CERT_FILE"
     )
+
+
+def _without_tls(error: ssl.SSLError) -> str:
+    if error.reason in TOO_OLD:
+        return "it speaks TLS older than 1.2 alone; renew its program, or the proxy before it"
+    return f"what answers speaks no TLS ({error.reason}): {_LOGIN} Else see the port"
 
 
 def _unresolved(error: socket.gaierror) -> str:

@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..config.ice import IceConfig
+from ..tls import tls_context
 from . import steady
-from .routes import Address, Route, Turn, routes, tls_context
+from .routes import Address, Route, Turn, routes
 
 log = logging.getLogger(__name__)
 

@@ -129,13 +129,6 @@ def routes(config: IceConfig) -> Iterator[Route]:
                 yield route
 
 
-def tls_context() -> ssl.SSLContext:
-    """Trusts what the machine trusts, or the file that SSL_CERT_FILE names."""
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
 def route_of(url: str, server: IceServer) -> Route | None:
     """None for what aioice cannot do: STUN over TLS, and DTLS."""
     found = _URL.fullmatch(url)

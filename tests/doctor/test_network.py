@@ -21,7 +21,7 @@ from homecall_pi.doctor import network
 from homecall_pi.doctor.finding import Finding
 
 from ..doubles import ROOM, Signal
-from ..portal import portal
+from ..portal import old_tls, portal
 from .conftest import MakeCertificate, serving
 
 NOW = time.time()
@@ -118,6 +118,17 @@ async def test_a_server_without_tls_is_not_taken_for_one_that_is_down():
     async with serving() as url:
         found = await network.server(url.replace("ws:", "wss:"), NOW)
     assert (found.status, "does not speak TLS on that port" in found.found) == ("fail", True)
+
+
+async def test_a_server_with_old_tls_is_not_taken_for_one_without(
+    make_certificate: MakeCertificate, trusted: Callable[[Path], Path]
+):
+    cert = str(trusted(make_certificate()))
+    async with old_tls(cert, cert) as server:
+        port = server.sockets[0].getsockname()[1]
+        found = await network.server(f"wss://localhost:{port}/signal", NOW)
+    assert (found.status, found.found) == ("fail", "localhost speaks TLS older than 1.2 alone")
+    assert "TLS 1.2" in found.cure
 
 
 async def test_a_server_that_is_down_is_named_with_its_port():

@@ -17,7 +17,7 @@ from homecall_pi.signaling.trouble import explain, is_login_page, refusal
 
 from ..authority import Authority
 from ..doubles import Signal, idly
-from ..portal import portal, security
+from ..portal import old_tls, portal, security
 
 LOGIN = "is there a login page in this network?"
 
@@ -59,6 +59,15 @@ async def test_what_hangs_up_or_speaks_no_tls_is_told():
         told = explain(await fault(url(server, "wss")))
     assert "speaks no TLS (WRONG_VERSION_NUMBER)" in told
     assert LOGIN in told
+
+
+async def test_old_tls_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    authority = Authority(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    pair = map(str, authority.issue("localhost"))
+    async with old_tls(*pair) as server:
+        told = explain(await fault(url(server, "wss", "localhost")))
+    assert told.startswith("it speaks TLS older than 1.2 alone; renew")
 
 
 async def test_what_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch):
