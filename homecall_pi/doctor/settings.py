@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,25 @@ def read(path: Path | None, given: Mapping[str, Any]) -> tuple[Config | None, Fi
         require_ice(config.ice)
     except OperatorError as error:
         return None, _unusable(error)
-    return config, _seen(path or file.DEFAULT_PATH, f"{_place(url)}, room {room[:8]}…")
+    what = f"{_place(url)}, room {room[:8]}…"
+    return config, _guessable(room) or _seen(path or file.DEFAULT_PATH, what)
 
 
 def _unusable(error: OperatorError) -> Finding:
     what, _, cure = str(error).partition("; ")
     return fail(what, f"{cure or 'mend it'}. What depends on it is checked after that")
+
+
+def _guessable(room: str) -> Finding | None:
+    """A room is as secret as it is random, and of all UUIDs only version 4 is that (RFC 9562)."""
+    given = uuid.UUID(room)
+    if given.variant == uuid.RFC_4122 and given.version == 4:
+        return None
+    return warn(
+        f"the room {room[:8]}… is no random UUID (version 4): who guesses it can answer the door",
+        "set `room` to what this prints: cat /proc/sys/kernel/random/uuid; the same in `rooms` of "
+        "the server, where it has them; restart both, and give the family the new link",
+    )
 
 
 def _seen(path: Path, what: str) -> Finding:

@@ -37,6 +37,30 @@ def test_a_file_that_everybody_can_read_gives_the_room_away(file: Path):
 
 
 @pytest.mark.parametrize(
+    "room",
+    [
+        "3f0c6a52-9b1e-1c07-8d2f-5a7e61c0b9d4",  # of the time and the network card
+        "00000000-0000-0000-0000-000000000000",
+        "11111111-1111-1111-1111-111111111111",
+        "3f0c6a52-9b1e-4c07-cd2f-5a7e61c0b9d4",  # another variant, which has no versions
+    ],
+)
+def test_a_room_that_is_not_random_is_a_weak_one(file: Path, room: str):
+    file.write_text(GOOD.replace(ROOM, room))
+    config, found = read(file, {})
+    assert config is not None
+    assert (found.status, "no random UUID" in found.found) == ("warn", True)
+    assert "cat /proc/sys/kernel/random/uuid" in found.cure
+    assert room not in found.found + found.cure
+
+
+def test_a_random_room_is_well_in_any_spelling(file: Path):
+    for room in (ROOM.upper(), ROOM.replace("-", "")):
+        file.write_text(GOOD.replace(ROOM, room))
+        assert read(file, {})[1].status == "ok"
+
+
+@pytest.mark.parametrize(
     ("lines", "words", "cure"),
     [
         ("[camera]\nwidth = 1\n", "camera.width: ", "homecall-pi config --help"),
