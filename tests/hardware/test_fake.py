@@ -144,7 +144,8 @@ async def test_a_camera_can_be_switched_on_again_at_once(
     for _ in range(3):
         again: asyncio.Queue[AccessUnit] = asyncio.Queue()
         camera.start(again.put_nowait)
-        assert (await take(again, 2))[0].key_frame
+        # One more picture may be on its way from before.
+        assert any(unit.key_frame for unit in await take(again, 2))
     camera.stop()
     await all_ended()
 
