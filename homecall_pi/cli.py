@@ -189,6 +189,7 @@ def _given(fake: bool, flags: dict[str, Any]) -> dict[str, Any]:
     if fake:
         for part in ("camera", "microphone", "speaker"):
             given.setdefault(part, {}).setdefault("source", "fake")
+        given.setdefault("panel", {}).setdefault("source", "none")
     return given
 
 

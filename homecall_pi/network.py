@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 SETTLE_S = 0.2
 """Seconds without another change after which one is told: they come in groups."""
+MAX_GROUP = 20
+"""Changes after which it is told even so: where routes never come to rest, too."""
 LOOK_S = 1.0
 """Seconds between looks at the clocks."""
 JUMP_S = 2.0
@@ -59,8 +61,9 @@ async def _watch_kernel(tell: Callable[[], None]) -> None:
     with netlink:
         while True:
             await _is_told(netlink, None)
-            while await _is_told(netlink, SETTLE_S):
-                pass
+            for _ in range(MAX_GROUP):
+                if not await _is_told(netlink, SETTLE_S):
+                    break
             log.debug("the network may have changed")
             tell()
 

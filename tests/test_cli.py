@@ -262,10 +262,11 @@ def test_run_starts_the_daemon_with_file_and_flags(
     homecall: Run, started: list[Config], tmp_path: Path
 ):
     file = tmp_path / "config.toml"
-    file.write_text('name = "Gate"\n[camera]\nwidth = 640\n')
+    file.write_text('name = "Gate"\n[camera]\nwidth = 640\n[panel]\nsource = "gpio"\n')
     homecall("run", "--config", str(file), *WHERE, "--fake", "--camera-width", "320")
     (config,) = started
     assert (config.name, config.room, config.camera.width) == ("Gate", ROOM, 320)
+    assert config.panel.source == "none"
     assert config.camera.source == config.microphone.source == config.speaker.source == "fake"
 
 

@@ -115,6 +115,14 @@ class CameraConfig(Table, frozen=True):
         ),
     ] = 0.0
 
+    def __post_init__(self) -> None:
+        """Refuses bounds that leave no bitrate."""
+        if self.min_bitrate_bps > self.max_bitrate_bps:
+            raise ValueError(
+                f"min_bitrate_bps is {self.min_bitrate_bps} and max_bitrate_bps less: "
+                f"{self.max_bitrate_bps}"
+            )
+
 
 _Device: TypeAlias = Annotated[
     str,

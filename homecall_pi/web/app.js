@@ -82,7 +82,7 @@ const intercom = new Intercom({
 function hear(message) {
   if (message.type !== "error") return negotiation.hear(message);
   const text = String(message.message ?? "");
-  if (/full/i.test(text)) intercom.happen("full");
+  if (/room is .*full/i.test(text)) intercom.happen("full");
   else view.toast(`${translate("server-says")} ${text}`);
 }
 

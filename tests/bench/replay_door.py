@@ -1,14 +1,13 @@
 """The daemon with another camera: `python -m tests.bench.replay_door CAMERA run …`.
 
-CAMERA is a file of access units, which is replayed in real time so that no encoder runs, and the
-family's sound is not played then, so that video is all that costs. Or it is one with an encoder:
+CAMERA is a file of access units, which is replayed in real time so that no encoder runs. Or it is
+one with an encoder:
 `picamera2`, our adapter over a fake of that library, or `noise`, which needs all the bits that it
 may spend. What the page asks of the encoder is noted then on standard error.
 """
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import struct
 import sys
@@ -36,7 +35,6 @@ from homecall_pi.hardware.watch import Deliver
 from homecall_pi.webrtc import peer
 from homecall_pi.webrtc.steering import Steering
 from homecall_pi.webrtc.video_sender import VideoSender
-from homecall_pi.webrtc.voice import Voice
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
 NOISE_WIDTH, NOISE_HEIGHT = 640, 360
@@ -173,17 +171,10 @@ def make_camera(kind: str, config: CameraConfig) -> WatchedCamera:
     return WatchedCamera(lambda: Replay(units), size=(WIDTH, HEIGHT))
 
 
-async def play_nothing(_: Voice) -> None:
-    """Stands in for the family's sound."""
-    await asyncio.Event().wait()
-
-
 if __name__ == "__main__":
     build_door = door.build
     door.build = build
     CAMERA = sys.argv.pop(1)
     if CAMERA in {"picamera2", "noise"}:
         peer.VideoSender, peer.Steering = NotingSender, NotingSteering
-    else:
-        Voice.run = play_nothing
     main()

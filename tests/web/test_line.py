@@ -105,6 +105,13 @@ async def test_a_full_room_is_told_and_tried_again(family):
     await family.until_state("waiting")
 
 
+async def test_a_full_server_is_no_full_room(family):
+    line = await family.open()
+    await line.send(type="error", message="server is full")
+    await family.until_toast("server is full")
+    assert await family.data("state") == "waiting"
+
+
 async def test_a_full_room_frees_itself_by_a_ring(family, door):
     line = await family.open()
     await line.send(type="error", message="Room is full.")
