@@ -28,7 +28,8 @@ async def at_rest(door: Door) -> dict[str, int]:
 
     await until("threads neither come nor go", settled)
     await until("a connection is ready for the next call", lambda: has_udp_sockets(process))
-    return {"tasks": door.status.tasks, **of(process)}
+    held = of(process)  # first: a question to the door is a file of its
+    return {"tasks": door.status.tasks, **held}
 
 
 def has_udp_sockets(process: psutil.Process) -> bool:
