@@ -34,6 +34,13 @@ def test_the_answer_ends_ring_back(before: State):
     assert cue(before, Show(State.TALKING)) == Cue(Tone.ANSWERED)
 
 
+def test_the_visitor_hears_that_the_call_reconnects_until_it_is_back():
+    reconnecting = Show(State.RECONNECTING)
+    assert cue(State.TALKING, reconnecting) == Cue(then=Tone.RECONNECTING)
+    assert cue(State.RECONNECTING, reconnecting) is None
+    assert cue(State.RECONNECTING, Show(State.TALKING)) == Cue(Tone.ANSWERED)
+
+
 def test_a_press_while_talking_disturbs_nobody():
     assert cue(State.TALKING, Show(State.TALKING)) is None
 

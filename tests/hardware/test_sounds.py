@@ -99,6 +99,18 @@ def test_a_call_is_heard_from_the_press_to_the_end(panel: SoundingPanel, speaker
     ]
 
 
+def test_a_call_that_is_lost_is_heard_to_reconnect_over_and_over(
+    panel: SoundingPanel, speaker: Speaker
+):
+    for show in (Show(State.TALKING), Show(State.RECONNECTING), Show(State.TALKING)):
+        panel.show(show)
+    assert speaker.sounds == [
+        (made(Tone.ANSWERED), b""),
+        (b"", made(Tone.RECONNECTING)),
+        (made(Tone.ANSWERED), b""),
+    ]
+
+
 def test_the_loudspeaker_makes_itself_ready_before_the_first_press(speaker: Speaker, quick: None):
     sounds.build(Panel(), speaker, SoundsConfig()).start(lambda: None)
     assert speaker.sounds == [(b"", b"")]
