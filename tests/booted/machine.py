@@ -22,6 +22,8 @@ ADDRESS = "192.0.2.1"
 """Its own address, of TEST-NET-1 (RFC 5737): nothing else is in its network."""
 CHECKOUT = "/srv/homecall-pi"
 WHEELS = "/srv/wheels"
+CONSOLE_END = 4000
+"""Characters of the console that are told when it does not boot."""
 HIERARCHIES = [Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup/systemd")]
 
 NSPAWN = [
@@ -87,7 +89,11 @@ class Machine:
                 stderr=self._console,
                 env=os.environ | {"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
             )
-        until("systemd runs", self._is_up)
+        try:
+            until("systemd runs", self._is_up)
+        except AssertionError as error:
+            said = Path(self._console.name).read_text(errors="replace")[-CONSOLE_END:]
+            raise AssertionError(f"the machine does not boot: {error}\n{said}") from None
         for words in (
             "ip link add veth0 type veth peer name veth1",
             f"ip address add {ADDRESS}/24 dev veth0",
@@ -97,19 +103,22 @@ class Machine:
             self.run(*words.split())
 
     def _is_up(self) -> bool:
-        assert self._nspawn is not None
-        if self._nspawn.poll() is not None:
-            console = Path(self._console.name).read_text(errors="replace")
-            raise AssertionError(f"the machine does not boot:\n{console}")
         if not self._leader():
             return False
         state = self.run("systemctl", "is-system-running", check=False).stdout
         return state.strip() in {"running", "degraded"}
 
-    def _leader(self) -> int:
+    def _leader(self) -> int | None:
+        """Its first process, seen from outside; None before there is one.
+
+        Raises:
+            AssertionError: the machine has ended.
+        """
         assert self._nspawn is not None
+        if (code := self._nspawn.poll()) is not None:
+            raise AssertionError(f"it has ended with {code}")
         children = psutil.Process(self._nspawn.pid).children()
-        return children[0].pid if children else 0
+        return children[0].pid if children else None
 
     def inside(self, *command: str, network_only: bool = False) -> list[str]:
         """The command as it is run from outside, in all the machine's namespaces."""
@@ -146,8 +155,9 @@ class Machine:
         """Ends it as a person does, and by force if that takes too long."""
         assert self._nspawn is not None
         try:
-            os.kill(self._leader(), signal.SIGRTMIN + 4)
-            self._nspawn.wait(PATIENCE_S)
+            if self._nspawn.poll() is None and (leader := self._leader()):
+                os.kill(leader, signal.SIGRTMIN + 4)
+                self._nspawn.wait(PATIENCE_S)
         finally:
             self._nspawn.kill()
             self._nspawn.wait()
