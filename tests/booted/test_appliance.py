@@ -24,6 +24,7 @@ import pytest
 
 from . import roots
 from .machine import CHECKOUT, WHEELS, Machine, until
+from .tap import PORT
 
 pytestmark = [pytest.mark.booted, pytest.mark.timeout(900)]
 
@@ -107,12 +108,11 @@ def configured(machine: Machine, key: str) -> str:
     return found[1]
 
 
-class Visitor:
-    """A page of the family, in the machine's network; `page.py` says what it does."""
+class Bystander:
+    """A program of the tests' in the machine's network, which says what it does."""
 
-    def __init__(self, machine: Machine) -> None:
-        link = machine.tells("homecall-pi", "link").splitlines()[0]
-        command = (sys.executable, "-m", "tests.booted.page", link)
+    def __init__(self, machine: Machine, name: str, *arguments: str) -> None:
+        command = (sys.executable, "-m", f"tests.booted.{name}", *arguments)
         self._process = subprocess.Popen(
             machine.inside(*command, network_only=True),
             cwd=roots.PROJECT,
@@ -125,16 +125,43 @@ class Visitor:
         assert self._process.stdout is not None
         assert self._process.stdout.readline().strip() == word
 
-    def close(self) -> None:
+    def close(self) -> list[str]:
+        """Ends it; what it has said since."""
         self._process.kill()
-        self._process.communicate()
+        return self._process.communicate()[0].splitlines()
 
 
 @pytest.fixture
-def visitor(machine: Machine) -> Iterator[Visitor]:
-    visitor = Visitor(machine)
+def visitor(machine: Machine) -> Iterator[Bystander]:
+    """A page of the family."""
+    link = machine.tells("homecall-pi", "link").splitlines()[0]
+    visitor = Bystander(machine, "page", link)
     yield visitor
     visitor.close()
+
+
+NULL, KMSG, LOOP0 = (1, 3), (1, 11), (7, 0)
+"""The first is for everybody, the others for nobody who has no need of them."""
+NOT_PERMITTED = "Operation not permitted"
+
+
+def refused(machine: Machine, kind: int, major: int, minor: int) -> bool:
+    """Whether root, put into the door's control group, may not open this device.
+
+    A device that is not there is not refused: to open it fails in another way.
+    """
+    node, group = "/srv/node", f"/sys/fs/cgroup{shown(machine, DOOR, 'ControlGroup')}"
+    look = f"exec head -c 0 {node}"
+    os.mknod(machine.path(node), kind | 0o666, os.makedev(major, minor))
+    try:
+        outside, inside = (
+            machine.run("sh", "-c", script, check=False).stdout
+            for script in (look, f"echo $$ >{group}/cgroup.procs; {look}")
+        )
+    finally:
+        machine.path(node).unlink()
+    assert NOT_PERMITTED not in outside, "something else refuses it"
+    return NOT_PERMITTED in inside
 
 
 @pytest.fixture(scope="class")
@@ -271,7 +298,7 @@ class Story:
                 r"^\S+ / \S+ ro\b", machine.tells("cat", f"{process}/mounts"), re.MULTILINE
             )
 
-    def test_a_ring_becomes_a_call(self, machine: Machine, visitor: Visitor) -> None:
+    def test_a_ring_becomes_a_call(self, machine: Machine, visitor: Bystander) -> None:
         config = machine.path(CONFIG)
         text = config.read_text()
         for part in ("camera", "microphone", "speaker"):
@@ -305,6 +332,53 @@ class Story:
         told = "\n".join(str(record["MESSAGE"]) for record in records)
         assert configured(machine, "room") not in told
         assert configured(machine, "key") not in told
+
+    def test_a_stop_in_a_call_says_goodbye_to_page_and_server(
+        self, machine: Machine, visitor: Bystander, record_property: Record
+    ) -> None:
+        config = machine.path(CONFIG)
+        text = config.read_text()
+        pair = (str(machine.path(f"{TLS}/{name}.pem")) for name in ("cert", "key"))
+        visitor.tells("joined")
+        tap = Bystander(machine, "tap", *pair, 'The "front" door')
+        tap.tells("ready")
+        config.write_text(text.replace(URL, f"wss://localhost:{PORT}/signal"))
+        machine.run("systemctl", "restart", DOOR)
+        machine.run("homecall-pi", "ring")
+        for step in ("audio", "video", "answered"):
+            visitor.tells(step)
+        until("the door talks", lambda: status(machine)["state"] == "talking")
+        started = time.monotonic()
+        machine.run("systemctl", "stop", DOOR)
+        record_property("stop in a call", f"{time.monotonic() - started:.1f} s")
+        visitor.tells("ended")
+        assert tap.close()[-1] == "leave"
+        # Who does not end within TimeoutStopSec= is killed, and that is its result.
+        assert shown(machine, DOOR, "Result") == "success"
+        assert shown(machine, DOOR, "ExecMainStatus") == "0"
+        config.write_text(text)
+        machine.run("systemctl", "start", DOOR)
+
+    def test_the_door_can_open_the_devices_of_its_list_alone(
+        self, machine: Machine, record_property: Record
+    ) -> None:
+        listed = re.findall(r"char-(\S+)", shown(machine, DOOR, "DeviceAllow"))
+        assert {"alsa", "dma_heap", "gpiochip", "media", "video4linux"} <= set(listed)
+        devices, _, _ = machine.tells("cat", "/proc/devices").partition("Block devices:")
+        majors = {name: int(major) for major, name in re.findall(r"(\d+) (\S+)", devices)}
+        here = [name for name in listed if name in majors]
+        record_property("of its devices, known to this kernel", ", ".join(here) or "none")
+        for name in here:
+            assert not refused(machine, stat.S_IFCHR, majors[name], 0)
+        assert not refused(machine, stat.S_IFCHR, *NULL)
+        assert refused(machine, stat.S_IFCHR, *KMSG)
+        assert refused(machine, stat.S_IFBLK, *LOOP0)
+        machine.run("systemctl", "set-property", "--runtime", DOOR, "DeviceAllow=char-mem")
+        try:
+            assert not refused(machine, stat.S_IFCHR, *KMSG)
+        finally:
+            machine.run("systemctl", "revert", DOOR)
+        assert refused(machine, stat.S_IFCHR, *KMSG)
 
     def test_a_second_installation_upgrades_and_keeps_the_configuration(
         self, machine: Machine, record_property: Record
@@ -424,7 +498,6 @@ class TestDebian13(Story):
 
 
 class TestDebian12(Story):
-    """With Python 3.11, and a certificate that it is given. What fails is shown by the other."""
+    """With Python 3.11, and a certificate that it is given."""
 
     suite = "bookworm"
-    test_a_failing_step_leaves_the_version_from_before = None
