@@ -40,7 +40,7 @@ OPTIONAL=(python3-picamera2 python3-lgpio python3-gpiozero python3-pyaudio pytho
 
 SOURCE=$(cd "$(dirname "$0")/.." && pwd)
 server="" room="" name="Front door" with_server=false cert="" key="" dry_run=false
-host="" port="" missing=() active=() started=false former="" new=""
+host="" port="" missing=() added=() active=() started=false former="" new=""
 
 . "$SOURCE/scripts/install/steps.sh"
 . "$SOURCE/scripts/install/checks.sh"
@@ -94,6 +94,7 @@ install_packages() {
   fi
   change "update the lists of packages" apt_get update
   change "install those of these that this system has: ${missing[*]}" install_missing
+  change "note those that were added in $PACKAGES" note_added
 }
 
 apt_get() {
@@ -101,16 +102,20 @@ apt_get() {
 }
 
 install_missing() {
-  local package here=()
+  local package
   for package in "${missing[@]}"; do
     if [[ " ${OPTIONAL[*]} " != *" $package "* ]] || is_known "$package"; then
-      here+=("$package")
+      added+=("$package")
     fi
   done
-  if [ ${#here[@]} = 0 ]; then return; fi
-  apt_get install -y --no-install-recommends "${here[@]}"
+  if [ ${#added[@]} = 0 ]; then return; fi
+  apt_get install -y --no-install-recommends "${added[@]}"
+}
+
+note_added() {
+  if [ ${#added[@]} = 0 ]; then return; fi
   mkdir -p /etc/homecall-pi
-  printf '%s\n' "${here[@]}" >>$PACKAGES
+  printf '%s\n' "${added[@]}" >>$PACKAGES
 }
 
 build() {
@@ -219,9 +224,17 @@ start_unit() {
   fi
 }
 
+remove_former() {
+  local version
+  step="" # all is done, and nothing undone any more
+  for version in "$PROGRAM"/versions/*; do
+    if [ -e "$version" ] && [ "$version" != "$new" ]; then
+      change "remove the former version $version" rm -r "$version"
+    fi
+  done
+}
+
 report() {
-  step=""
-  find $PROGRAM/versions -mindepth 1 -maxdepth 1 ! -path "$new" -exec rm -r {} +
   bold "Done. The family's link; whoever has it can answer the door:"
   $COMMAND link
   if $with_server && [ -e $TRUSTED ]; then warn_of_certificate; fi
@@ -263,4 +276,5 @@ make_user
 configure
 switch
 start
+remove_former
 if $dry_run; then say "This was a dry run: nothing is changed."; else report; fi

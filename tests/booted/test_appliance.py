@@ -58,6 +58,12 @@ def install(
     return machine.run(INSTALL, *arguments, check=check, environment=OFFLINE | environment)
 
 
+def changes(said: str) -> list[str]:
+    """What an installation says that it does, or would do; versions are named after the time."""
+    lines = re.findall(r"^  (?:would )?(.*)", said, re.MULTILINE)
+    return [re.sub(r"\d{8}T\d{6}Z", "TIME", line) for line in lines]
+
+
 def tree(machine: Machine) -> dict[str, str]:
     """Every file with kind, mode and owner, and in /etc with its content."""
     found = {}
@@ -378,6 +384,7 @@ class Story:
             assert not refused(machine, stat.S_IFCHR, *KMSG)
         finally:
             machine.run("systemctl", "revert", DOOR)
+            machine.run("systemctl", "restart", DOOR)  # else it may keep what it was given
         assert refused(machine, stat.S_IFCHR, *KMSG)
 
     def test_a_second_installation_upgrades_and_keeps_the_configuration(
@@ -388,8 +395,13 @@ class Story:
 
         former, settings = machine.path(f"{PROGRAM}/venv").readlink(), kept()
         room = machine.path(f"{PROGRAM}/versions")
+        before = tree(machine)
+        planned = install(machine, "--dry-run").stdout
+        assert tree(machine) == before
+        assert f"would remove the former version {PROGRAM}/{former}" in planned
         started = time.monotonic()
         said = install(machine).stdout
+        assert set(changes(planned)) <= set(changes(said))
         record_property("upgrade", f"{time.monotonic() - started:.0f} s")
         assert f"{CONFIG} is kept" in said
         assert kept() == settings

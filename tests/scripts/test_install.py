@@ -22,6 +22,8 @@ mount -t tmpfs -o size=10M none /mnt
 mount -t tmpfs -o size=10M none /run
 { [ ! "$SYSTEMD" ] || mkdir -p /run/systemd/system; }
 { [ ! "$SMALL_DISK" ] || mount -t tmpfs -o size=10M none /opt; }
+{ [ ! "$FORMER" ] || mount -t tmpfs -o size=2G none /opt; }
+{ [ ! "$FORMER" ] || mkdir -p "$FORMER"; }
 # A doorbell that is installed here is not there for it.
 mount -t tmpfs -o size=10M none /etc/systemd/system
 { [ ! -d /etc/homecall-pi ] || mount -t tmpfs -o size=10M none /etc/homecall-pi; }
@@ -39,7 +41,7 @@ class Machine:
         self._commands.mkdir()
         self._release = folder / "os-release"
         self.namespaces = ["--map-root-user", "--mount"]
-        self.environment = {"PIP_NO_INDEX": "1", "SYSTEMD": "yes", "SMALL_DISK": ""}
+        self.environment = {"PIP_NO_INDEX": "1", "SYSTEMD": "yes", "SMALL_DISK": "", "FORMER": ""}
         self.is_a(DEBIAN)
         self.has_command("dpkg", "echo amd64")
         self.has_command("dpkg-query", "printf installed")
@@ -228,6 +230,7 @@ def test_a_dry_run_names_every_change_and_makes_none(machine: Machine) -> None:
     assert all(line.startswith("would ") for line in planned)
     for change in (
         "python3-venv",
+        "/etc/homecall-pi/packages",
         "avahi-daemon",  # for the name of a machine at home
         "/opt/homecall-pi/versions/",
         "the user and the group homecall",
@@ -240,6 +243,15 @@ def test_a_dry_run_names_every_change_and_makes_none(machine: Machine) -> None:
         "start homecall-pi.service",
     ):
         assert any(change in line for line in planned), change
+
+
+def test_a_dry_run_names_the_version_that_an_upgrade_removes(machine: Machine) -> None:
+    former = "/opt/homecall-pi/versions/20250101T000000Z"
+    machine.environment["FORMER"] = former
+    done = machine.install(*SERVER, "--dry-run")
+    assert f"  would remove the former version {former}\n" in done.stdout, done.stderr
+    machine.environment["FORMER"] = ""
+    assert "would remove" not in machine.install(*SERVER, "--dry-run").stdout
 
 
 def test_with_a_server_elsewhere_there_is_none_here(machine: Machine) -> None:
