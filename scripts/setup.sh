@@ -73,6 +73,7 @@ set_up_turn() {
 set_up_network() {
   need ip iproute2
   need nft nftables
+  need conntrack conntrack
   need certutil libnss3-tools
   compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null || apt_install libfaketime
   set_up_turn

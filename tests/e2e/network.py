@@ -16,6 +16,8 @@
         network.lose(20)                         # each fifth of the door's packets, both ways
         network.delay(0.3)                       # of the door's packets, each way
         network.narrow(500)                      # to so many kbit/s, each way
+        network.masquerade()                     # the door is behind a NAT
+        network.rebind()                         # which forgets what it knew of the door
         network.clear()                          # none of these, and nobody cut off
 
 Every namespace lives as long as a process of ours whose standard input is a pipe from this one. So
@@ -47,6 +49,20 @@ _ROUTER_SETTINGS = (
     "net.ipv4.conf.all.rp_filter=0",
     "net.ipv4.conf.default.rp_filter=0",
 )
+
+# Ports are mapped at random, so that a mapping made anew is another one.
+_NAT = """
+table inet nat {
+  chain out {
+    type nat hook postrouting priority 100;
+    iifname door oifname page masquerade random;
+  }
+  chain back {
+    type filter hook forward priority 0;
+    iifname page oifname door ct state new drop;
+  }
+}
+"""
 
 _SLOW = "slow"
 """The router's device that holds packets back, and the number of the routing table to it."""
@@ -190,8 +206,18 @@ class Network:
             rule = ("ip", "rule", "add", "priority", "1", *match.split(), "lookup", _SLOW_TABLE)
             self.router.run(*rule)
 
+    def masquerade(self) -> None:
+        """The router gives the door's packets its own address; back go only answers to them."""
+        self.router.run("nft", "-f", "-", stdin=_NAT)
+
+    def rebind(self) -> None:
+        """The router forgets all its mappings: the door's packets come from other ports then."""
+        self.router.run("conntrack", "--flush")
+
     def clear(self) -> None:
-        """Undoes every `drop`, `reset`, `cut`, `lose`, `narrow` and `delay`."""
+        """Undoes `drop`, `reset`, `cut`, `lose`, `narrow`, `delay` and `masquerade`."""
+        # To be deleted it has to be there.
+        self.router.run("nft", "-f", "-", stdin="table inet nat\ndelete table inet nat\n")
         self.router.run("nft", "flush", "chain", "inet", "faults", "faults")
         for namespace in (self.router, self.door):
             namespace.run("nft", "flush", "chain", "inet", "faults", "wire")

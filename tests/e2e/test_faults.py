@@ -14,8 +14,9 @@ from .. import sound
 from .apart import PORT
 from .deployed import PAGE
 from .fragile import YEAR_S, Fragile
-from .household import ROOM, until
-from .network import DIRECT_UDP, NAME, SERVER, Network
+from .household import ROOM, Door, until
+from .listener import beeps_in
+from .network import DIRECT_UDP, NAME, SERVER, Host, Network
 
 pytestmark = [
     pytest.mark.e2e,
@@ -25,6 +26,8 @@ pytestmark = [
 
 
 AUDIBLE_DBFS = -40.0
+RECONNECTING_HZ = 440.0
+"""Of the tone for it."""
 BAD: dict[str, Callable[[Network], None]] = {
     "a tenth is lost": lambda network: network.lose(10),
     "a fifth is lost": lambda network: network.lose(20),
@@ -59,17 +62,24 @@ async def call(apart: Fragile) -> AsyncIterator[Fragile]:
     await apart.family.becomes("waiting")
 
 
+def hears(door: Door, pitch_hz: float) -> bool:
+    """Whether the door's loudspeaker has played this pitch in the call."""
+    return beeps_in(sound.decode(door.heard), pitch_hz) > 0
+
+
 async def test_a_silent_network_is_noticed_at_both_ends_and_the_call_goes_on(call: Fragile) -> None:
     call.network.cut("door")
     await call.door.becomes("reconnecting")
     await call.family.page.wait_for_selector("#link-note:not([hidden])")
+    await until("the visitor hears it, too", lambda: hears(call.door, RECONNECTING_HZ))
     call.network.restore("door")
     await call.door.becomes("talking")
     await call.family.page.wait_for_selector("#link-note", state="hidden")
 
 
-async def test_another_address_in_a_call(call: Fragile) -> None:
-    call.network.change_address("door")
+@pytest.mark.parametrize("host", ["door", "page"])
+async def test_another_address_in_a_call(call: Fragile, host: Host) -> None:
+    call.network.change_address(host)
     await call.door.becomes("reconnecting")
     await call.door.becomes("talking")
 
@@ -140,6 +150,20 @@ async def test_a_page_that_knows_only_the_protocol_is_offered_another_connection
     await simple_call.door.becomes("talking")
     await simple_call.flows()
     assert simple_call.door.output.count(" OfferReady") > offers
+
+
+async def test_a_nat_that_forgets_its_mappings_in_a_call(apart: Fragile) -> None:
+    """As when a router is restarted, or its provider gives it another address."""
+    apart.network.masquerade()
+    await apart.talk()
+    await apart.flows()
+    apart.network.rebind()
+    await apart.door.becomes("reconnecting")
+    await apart.door.becomes("talking")
+    await apart.flows()
+    apart.door.hang_up()
+    await apart.family.becomes("waiting")
+    apart.network.clear()
 
 
 async def test_a_server_that_is_restarted_in_a_call(call: Fragile) -> None:
