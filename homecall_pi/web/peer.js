@@ -5,9 +5,10 @@ import { hasUfrag, invitesControl, sameSession, ufragOf, withControl } from "./s
 
 // A ring whose connection does not come about is a ring of a door that has gone.
 const CONNECT_LIMIT_MS = 20_000;
-// Nothing was heard of the door for so long: it, or the network, is in trouble.
-const SILENT_MS = 2_500;
-const LOOK_MS = 500;
+// Nothing was heard of the door for so long: it, or the network, is in trouble. It is shown within
+// three seconds, since what has arrived is played for some time yet.
+const SILENT_MS = 2_000;
+const LOOK_MS = 250;
 // Somebody is waiting at the door: prefer a rare hiccup to a constant delay.
 const VOICE_DELAY_MS = 40;
 

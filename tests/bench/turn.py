@@ -1,4 +1,7 @@
-"""`scripts/bench turn`: what dead STUN and TURN servers cost a ring, and calls through a relay."""
+"""`scripts/bench turn`: what dead STUN and TURN servers cost a ring, and calls through a relay.
+
+Exits with 1 if dead ones in front of good ones cost more than wanted; the limits stand in brackets.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 
 from playwright.async_api import Playwright, async_playwright
 
+from tests.bench.limits import Limits
 from tests.bench.press import when
 from tests.coturn import PASSWORD, USER, Coturn
 from tests.e2e.apart import Apart
@@ -26,7 +30,9 @@ FRONT = f"""
   {{ urls = ["stun:{DEAD}"] }},
   {{ urls = ["turn:{DEAD}", "turn:{DEAD}?transport=tcp", "turns:{DEAD}"], {LOGIN} }},
 """
-SERVERS = {"good ones": GOOD, "dead ones in front": FRONT + GOOD, "dead ones alone": FRONT}
+MIXED = "dead ones in front"
+SERVERS = {"good ones": GOOD, MIXED: FRONT + GOOD, "dead ones alone": FRONT}
+COLUMNS = ("connection ready", "just after a call", "just started")
 ALL_UDP = "iifname { door, page } meta l4proto udp"
 WAYS = {
     "directly": (),
@@ -36,24 +42,34 @@ WAYS = {
 }
 SETTLE_S = 3.0
 """Longer than the door takes to find out which servers answer, and to gather a connection."""
+ADDED_MS = 100.0
+"""At most, by dead servers in front of good ones."""
 
 
-async def main(rings: int) -> None:
-    """Prints all figures."""
+async def main(rings: int) -> bool:
+    """Prints all figures; whether they are as wanted."""
+    limits = Limits()
+    found = {}
     print(f"press -> offer sent, {rings} rings of each kind (ms): median, most")
-    print(
-        f"  {'servers':20} {'connection ready':>18} {'just after a call':>18} {'just started':>18}"
-    )
+    print(f"  {'servers':20}", *(f"{title:>18}" for title in COLUMNS))
     for name, servers in SERVERS.items():
         with tempfile.TemporaryDirectory() as folder:
-            columns = await offers(Path(folder), servers, rings)
+            columns = found[name] = await offers(Path(folder), servers, rings)
         print(f"  {name:20}", *(f"{shown(column):>18}" for column in columns), flush=True)
+    added = [
+        limits.at_most(
+            ADDED_MS, f"{title}: added", statistics.median(mixed) - statistics.median(good)
+        )
+        for title, good, mixed in zip(COLUMNS, found["good ones"], found[MIXED], strict=True)
+    ]
+    print(f"  {'added by dead ones':20}", *(f"{cell:>18}" for cell in added), flush=True)
     print(f"press -> connected, page waiting, {rings} calls of each kind (ms): median, most")
     async with async_playwright() as playwright:
         for name, dropped in WAYS.items():
             with tempfile.TemporaryDirectory() as folder:
                 row = await calls(playwright, Path(folder), dropped, rings)
             print(f"  {name:20} {shown(row):>18}", flush=True)
+    return limits.verdict()
 
 
 async def offers(folder: Path, servers: str, rings: int) -> tuple[list[float], ...]:
@@ -140,4 +156,4 @@ def shown(values: list[float]) -> str:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/bench turn", description=__doc__)
     parser.add_argument("--rings", type=int, default=10, help="of each kind [10]")
-    asyncio.run(main(parser.parse_args().rings))
+    raise SystemExit(not asyncio.run(main(parser.parse_args().rings)))
