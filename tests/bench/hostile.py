@@ -15,6 +15,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.bench.attacks import ATTACKS
+from tests.bench.limits import Limits
 from tests.bench.siege import HEAD, suffer
 from tests.signaling.test_hostile import Hostile
 from tests.webrtc.test_hostile import accept, sample_answer, spoilt
@@ -28,13 +29,15 @@ TARGETS = (
 STEPS = 50
 
 
-async def besiege(seconds: float, only: str) -> None:
-    """All attacks on the server."""
+async def besiege(seconds: float, only: str) -> bool:
+    """All attacks on the server; whether they did no harm."""
+    limits = Limits()
     print(HEAD)
     for title in ATTACKS:
         for limited in (True, False):
             if only in title:
-                await suffer(title, seconds, limited=limited)
+                await suffer(title, seconds, limits, limited=limited)
+    return limits.verdict()
 
 
 def improvise(sequences: int) -> None:
@@ -98,7 +101,7 @@ def main(arguments: argparse.Namespace) -> bool:
     """Everything that is asked for; whether all is well."""
     good = True
     if arguments.seconds:
-        asyncio.run(besiege(arguments.seconds, arguments.only))
+        good &= asyncio.run(besiege(arguments.seconds, arguments.only))
     if arguments.sequences:
         improvise(arguments.sequences)
     if arguments.minutes:

@@ -25,6 +25,7 @@ import psutil
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from tests.bench.limits import Limits
 from tests.signaling.conftest import _write_certificate
 from tests.signaling.frames import ANNA, DOOR, ROOM, candidate, join
 
@@ -36,11 +37,13 @@ END_S = 60.0
 """For the attackers to go home: they have the least of the processors."""
 SETTLE_S = 2.0
 """For an attack to build up, and for the server to recover from it."""
+PEAK_MB = 250.0
+"""At most; where the unit has systemd end the server (MemoryMax)."""
 
 
 HEAD = (
     f"{'attack':46} {'server':7} {'came':>7} {'sent':>9} {'delay':>6} {'99th, twin':>14} "
-    f"{'told/lost':>9} {'in/out, twin':>12} {'CPU':>6} RSS before, peak, after"
+    f"{'told/lost':>9} {'in/out, twin':>12} {'CPU':>6} RSS before, peak (limit), after"
 )
 
 
@@ -206,8 +209,11 @@ async def attacked(server: Server, title: str) -> AsyncIterator[dict[str, int]]:
             process.kill()
 
 
-async def suffer(title: str, seconds: float, *, limited: bool) -> None:
-    """One attack on one server, as a line of the table."""
+async def suffer(title: str, seconds: float, limits: Limits, *, limited: bool) -> None:
+    """One attack on one server, as a line of the table.
+
+    Who is in must not notice it; nor who comes, where the server is limited to its rooms.
+    """
     running = Server.running
     async with (
         running(limited=limited) as server,
@@ -226,9 +232,14 @@ async def suffer(title: str, seconds: float, *, limited: bool) -> None:
             cpu = (server.cpu_s - cpu_s) / (time.monotonic() - since)
         await asyncio.sleep(SETTLE_S)
         watching.cancel()
+        kind = "limited" if limited else "open"
+        limits.require(notes.lost == 0, f"{title}, {kind}: {notes.lost} messages were lost")
+        refused = notes.refused if limited else 0
+        limits.require(refused == 0, f"{title}, {kind}: {refused} of the family were not let in")
+        peak = limits.at_most(PEAK_MB, f"{title}, {kind}: peak of memory", server.peak_mb)
         print(
-            f"{title:46} {'limited' if limited else 'open':7} {did['came']:7} "
+            f"{title:46} {kind:7} {did['came']:7} "
             f"{did['sent_bytes'] / 1e6:6.0f} MB {notes.row(quiet)} {100 * cpu:4.0f} % "
-            f"{before:4.0f} {server.peak_mb:4.0f} {server.rss_mb:4.0f} MB",
+            f"{before:4.0f} {peak:>9} {server.rss_mb:4.0f} MB",
             flush=True,
         )
