@@ -20,14 +20,14 @@ REST_LOOKS = 25
 async def at_rest(door: Door) -> dict[str, int]:
     """What the daemon holds once the call is cleared away and the next one is prepared."""
     process = door.process
-    seen = deque([0], maxlen=REST_LOOKS)
+    seen = deque([(0, 0)], maxlen=REST_LOOKS)
 
     def settled() -> bool:
-        seen.append(process.num_threads())
+        seen.append((process.num_threads(), process.num_fds()))
         return len(seen) == REST_LOOKS and len(set(seen)) == 1
 
-    await until("threads neither come nor go", settled)
     await until("a connection is ready for the next call", lambda: has_udp_sockets(process))
+    await until("threads and files neither come nor go", settled)
     held = of(process)  # first: a question to the door is a file of its
     return {"tasks": door.status.tasks, **held}
 
