@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -9,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 import pytest
 import pytest_asyncio
 from playwright.async_api import async_playwright
+
+from homecall_pi.network import JUMP_S, LOOK_S
 
 from .. import sound
 from .apart import PORT
@@ -28,6 +31,8 @@ pytestmark = [
 AUDIBLE_DBFS = -40.0
 RECONNECTING_HZ = 440.0
 """Of the tone for it."""
+STOOD_STILL_S = LOOK_S + JUMP_S
+"""More than this is taken for standing still."""
 BAD: dict[str, Callable[[Network], None]] = {
     "a tenth is lost": lambda network: network.lose(10),
     "a fifth is lost": lambda network: network.lose(20),
@@ -183,6 +188,7 @@ async def test_a_door_that_stood_still_in_a_call(call: Fragile) -> None:
     try:
         call.black_hole_line()
         await call.family.page.wait_for_selector("#link-note:not([hidden])")
+        await asyncio.sleep(STOOD_STILL_S)
     finally:
         call.door.process.resume()
     await call.tells("stood still")
