@@ -54,8 +54,8 @@ class Peers:
         self._servers = servers
         self._emit = emit
         self._serial = random.randrange(1296)  # noqa: S311 - so that a restart uses other tags
-        """The call's: some pages take all its offers with one connection, and refuse other tags
-        there (RFC 9429, section 5.2.2: a media section keeps its tag)."""
+        """The call's: some pages take all its offers with one connection, whose media sections keep
+        their tags."""
         self._current: Peer | None = None
         self._last: Peer | None = None
         self._number = 0

@@ -64,6 +64,16 @@ async def server(port: int = 0, rooms: Sequence[str] = ()) -> AsyncIterator[Sign
         await running.stop()
 
 
+async def refuse_and_close(signal: Signal, events: Events, why: str) -> None:
+    """Refuses the next line's join, and closes it."""
+    visit = await signal.visit()
+    await visit.heard("join")
+    await visit.say("error", message=why)
+    await events.next(JoinRefused)
+    await visit.socket.close()
+    await events.next(LineDown)
+
+
 def address(running: SignalingServer) -> str:
     return f"ws://localhost:{running.port}/signal"
 
@@ -144,12 +154,7 @@ async def test_a_door_that_was_refused_joins_at_once_on_the_next_line_and_is_not
         await events.next(LineUp)
         line.send(JOIN)
         for _ in range(3):
-            visit = await signal.visit()
-            await visit.heard("join")
-            await visit.say("error", message=UNKNOWN)
-            await visit.socket.close()
-            await events.next(JoinRefused)
-            await events.next(LineDown)
+            await refuse_and_close(signal, events, UNKNOWN)
         await (await signal.visit()).heard("join")
         await events.next(LineUp)
         refusal, admitted = told()
@@ -168,12 +173,7 @@ async def test_a_line_that_held_without_the_room_has_not_held(
         await events.next(LineUp)
         line.send(JOIN)
         for _ in range(3):
-            visit = await signal.visit()
-            await visit.heard("join")
-            await visit.say("error", message=NOT_SERVED)
-            await events.next(JoinRefused)
-            await visit.socket.close()
-            await events.next(LineDown)
+            await refuse_and_close(signal, events, NOT_SERVED)
     assert len(told()) == 1
 
 
