@@ -3,7 +3,7 @@
 
 // What was said last must get out before the connection goes; the other side closes the channel
 // as soon as it has heard it.
-const HEARD_LIMIT_MS = 500;
+const HEARD_LIMIT_MS = 1_500;
 const OPEN_LIMIT_MS = 3_000;
 
 export class Control {

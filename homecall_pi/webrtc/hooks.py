@@ -142,7 +142,7 @@ def survive_packets(pc: RTCPeerConnection) -> None:
 
     aiortc passes over some, but a REMB or a header extension that is cut short ends the connection.
     """
-    transport: Any = _dtls(pc)
+    transport: Any = dtls(pc)
     for kind in ("_handle_rtp_data", "_handle_rtcp_data"):
         setattr(transport, kind, functools.partial(_take_or_drop, getattr(transport, kind)))
 
@@ -154,14 +154,14 @@ async def _take_or_drop(take: Callable[..., Awaitable[None]], packet: bytes, **m
         log.debug("a packet makes no sense: %r", error)
 
 
-def _dtls(pc: RTCPeerConnection) -> RTCDtlsTransport:
+def dtls(pc: RTCPeerConnection) -> RTCDtlsTransport:
     """The one transport of a connection, over which all its media go (BUNDLE)."""
     return pc.getTransceivers()[0].receiver.transport
 
 
 def _ice(pc: RTCPeerConnection) -> Any:
     """aioice's side of it."""
-    return _dtls(pc).transport._connection
+    return dtls(pc).transport._connection
 
 
 def packets_received(pc: RTCPeerConnection) -> int:

@@ -38,7 +38,7 @@ from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.silence import Silence
 from ..core.state import Reason
-from . import bounds, hooks, mdns
+from . import bounds, hooks, mdns, repeats
 from .ice import Choice
 from .steering import Steering
 from .video_sender import VideoSender
@@ -52,8 +52,8 @@ MAX_CANDIDATES = 100
 one. Browsers send about a dozen."""
 LOOK_S = 0.25
 """Seconds between looks at whether the page is still heard."""
-FAREWELL_S = 0.2
-"""Seconds that the page's last message may take to leave."""
+FAREWELL_S = 1.5
+"""Seconds that the page may take to hear why the call ends, if that has to be repeated to it."""
 DOOR_S = 0.05
 """Seconds between looks at the door release, half of the shortest time that it is open."""
 
@@ -93,6 +93,9 @@ class Peer:
         self._early: list[IceCandidate] | None = []
         self._candidates = 0
         self._verified = False
+        self._channel_closed = asyncio.Event()
+        self._has_parted = False
+        """Whether the page itself ended the call."""
         self.voice = Voice(door.speaker)
         self._pc = RTCPeerConnection(
             RTCConfiguration(
@@ -106,6 +109,7 @@ class Peer:
         hooks.set_up_gathering(self._pc, choice, patience_s)
         hooks.keep_consent(self._pc)
         hooks.survive_packets(self._pc)
+        repeats.repeat_hello(self._pc)
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""
@@ -122,6 +126,7 @@ class Peer:
         self._pc.on("connectionstatechange", self._on_connection_state)
         channel = self._pc.createDataChannel("homecall", negotiated=True, id=sdp.CONTROL_CHANNEL_ID)
         channel.on("open", self._on_open)
+        channel.on("close", self._channel_closed.set)
         channel.on("message", self._on_message)
         return channel
 
@@ -201,15 +206,15 @@ class Peer:
         await hooks.close(self._pc)
 
     async def _say_farewell(self, reason: Reason) -> None:
-        if self._channel.readyState != "open":
+        """A page of ours closes the connection as soon as it has heard."""
+        if self._channel.readyState != "open" or self._has_parted:
             return
         self._say({"type": "ended", "reason": reason.value})
         try:
             async with asyncio.timeout(FAREWELL_S):
-                while self._channel.bufferedAmount > 0:  # noqa: ASYNC110 - it has no event
-                    await asyncio.sleep(0.005)
+                await self._channel_closed.wait()
         except TimeoutError:
-            log.debug("the page was not told why the call ended")
+            log.debug("the page may not know why the call ended")
 
     async def _accept(self, answer: str) -> None:
         # Candidates inside the answer are tried like those that trickle in: resolving a `.local`
@@ -285,8 +290,9 @@ class Peer:
             event = _TOLD[msgspec.json.decode(message, type=Told).type]
         except (msgspec.MsgspecError, KeyError):
             log.debug("the page said something unknown on the control channel")
-        else:
-            self._emit(event(self._number))
+            return
+        self._has_parted |= event in (Declined, HungUp)
+        self._emit(event(self._number))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(self._guard(work))

@@ -22,7 +22,7 @@ from ..core.messages import IceCandidate
 from ..core.ports import Door
 from ..core.progress import Progress
 from ..core.state import Reason
-from . import steady
+from . import repeats, steady
 from .ice import DEADLINE_S, HURRY_S, Servers
 from .peer import Peer
 from .voice import SILENT_DBFS
@@ -41,7 +41,7 @@ AGAIN_S = 30.0
 """Seconds until one that a server failed to help with is gathered anew."""
 LINGER_S = 10.0
 """Seconds until a connection that was lost in a call is closed."""
-STOP_S = 1.0
+STOP_S = 2.0
 """Seconds that farewells, and what is being gathered, may take at the end."""
 
 
@@ -50,6 +50,7 @@ class Peers:
 
     def __init__(self, door: Door, servers: Servers, emit: Callable[[Event], None]) -> None:
         steady.take_over()
+        repeats.take_over()
         self._door = door
         self._servers = servers
         self._emit = emit

@@ -117,7 +117,7 @@ class Page:
         if self._control:
             self._channel = self.pc.createDataChannel("homecall", negotiated=True, id=0)
             self._channel.on("open", self._opened.set)
-            self._channel.on("message", lambda text: self._told.put_nowait(json.loads(text)))
+            self._channel.on("message", self._on_message)
         await self.pc.setLocalDescription(await self.pc.createAnswer())
         answer = self.pc.localDescription.sdp
         if trickle:
@@ -157,6 +157,12 @@ class Page:
 
     async def close(self) -> None:
         await self.pc.close()
+
+    def _on_message(self, text: str) -> None:
+        message = json.loads(text)
+        self._told.put_nowait(message)
+        if message["type"] == "ended":
+            self._closing = asyncio.get_running_loop().create_task(self.pc.close())
 
     def _on_state(self) -> None:
         self._states.add(self.pc.connectionState)

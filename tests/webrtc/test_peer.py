@@ -68,6 +68,9 @@ async def connect(peer: Peer, page: Page, events: Events) -> None:
     await page.connected()
 
 
+async def _lose(_: bytes) -> None: ...
+
+
 def sections(text: str) -> list[list[str]]:
     return [section.splitlines() for section in text.split("\r\nm=")]
 
@@ -338,8 +341,20 @@ async def test_a_page_that_takes_no_farewell_does_not_hold_up_the_end(
     await connect(offered, own_page, events)
     await own_page.say('{"type": "answered"}')
     await events.next(Accepted)
-    monkeypatch.setattr(own_page.pc.sctp, "_handle_data", lambda _: None)
+    monkeypatch.setattr(own_page.pc.sctp, "_handle_data", _lose)
     await offered.close(Reason.HUNG_UP)
+
+
+@pytest.mark.parametrize("word", ["hung-up", "declined"])
+async def test_a_page_that_ended_the_call_itself_is_told_nothing(
+    offered: Peer, own_page: Page, events: Events, word: str
+):
+    await connect(offered, own_page, events)
+    await own_page.say(json.dumps({"type": word}))
+    await events.next(HungUp if word == "hung-up" else Declined)
+    await offered.close(Reason.HUNG_UP)
+    await own_page.gone()
+    assert own_page.has_been_told_nothing
 
 
 async def test_closing_before_anything_is_connected_leaves_nothing(offered: Peer, page: Page):
