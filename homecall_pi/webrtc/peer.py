@@ -93,9 +93,9 @@ class Peer:
         self._early: list[IceCandidate] | None = []
         self._candidates = 0
         self._verified = False
-        self._channel_closed = asyncio.Event()
-        self._has_parted = False
-        """Whether the page itself ended the call."""
+        self._channel_open, self._channel_closed = asyncio.Event(), asyncio.Event()
+        self._listens = False
+        """Whether the page uses the control channel, and has not ended the call itself."""
         self.voice = Voice(door.speaker)
         self._pc = RTCPeerConnection(
             RTCConfiguration(
@@ -151,6 +151,7 @@ class Peer:
     def accept(self, answer: str, *, verified: bool = False) -> None:
         """Connects to the page that answered; if it is verified, it is told of the door release."""
         self._verified = verified
+        self._listens = sdp.has_control(answer)
         self._spawn(self._accept(answer))
 
     def add_candidate(self, candidate: IceCandidate) -> None:
@@ -206,12 +207,16 @@ class Peer:
         await hooks.close(self._pc)
 
     async def _say_farewell(self, reason: Reason) -> None:
-        """A page of ours closes the connection as soon as it has heard."""
-        if self._channel.readyState != "open" or self._has_parted:
+        """A page of ours closes the connection as soon as it has heard.
+
+        It may have answered over a channel that is not open at this end yet.
+        """
+        if not self._listens or self._channel_closed.is_set():
             return
-        self._say({"type": "ended", "reason": reason.value})
         try:
             async with asyncio.timeout(FAREWELL_S):
+                await self._channel_open.wait()
+                self._say({"type": "ended", "reason": reason.value})
                 await self._channel_closed.wait()
         except TimeoutError:
             log.debug("the page may not know why the call ended")
@@ -270,6 +275,7 @@ class Peer:
                 self._emit(MediaLost(self._number) if change else MediaBack(self._number))
 
     def _on_open(self) -> None:
+        self._channel_open.set()
         if self._verified:
             self._spawn(self._tell_of_door())
 
@@ -291,7 +297,8 @@ class Peer:
         except (msgspec.MsgspecError, KeyError):
             log.debug("the page said something unknown on the control channel")
             return
-        self._has_parted |= event in (Declined, HungUp)
+        if event in (Declined, HungUp):
+            self._listens = False
         self._emit(event(self._number))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:

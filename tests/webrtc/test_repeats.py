@@ -20,6 +20,8 @@ from ..conftest import PATIENCE_S
 from ..doubles import Events
 from .doubles import Page, Parts
 
+COOKIES = (10, 11)
+"""The chunks either of which opens an association at its receiver (RFC 9260, section 3.2)."""
 CONSTANTS = ("SCTP_RTO_INITIAL", "SCTP_RTO_MIN", "SCTP_MAX_INIT_RETRANS")
 
 
@@ -49,14 +51,14 @@ class Wire:
         self, pass_on: Callable[..., Awaitable[Any]], lost: int, is_lost: Callable[[bytes], bool]
     ) -> None:
         self._pass_on = pass_on
-        self._lost = lost
+        self.lost = lost
         self._is_lost = is_lost
         self.seen: list[bytes] = []
 
     async def __call__(self, data: bytes) -> None:
         if self._is_lost(data):
             self.seen.append(data)
-            if len(self.seen) <= self._lost:
+            if len(self.seen) <= self.lost:
                 return
         await self._pass_on(data)
 
@@ -113,3 +115,21 @@ async def test_a_farewell_that_is_lost_is_said_again(offered: Peer, own_page: Pa
     await offered.close(Reason.HUNG_UP)
     assert await own_page.told() == {"type": "ended", "reason": "hung-up"}
     assert len(wire.seen) == 3
+
+
+async def test_a_page_hears_the_farewell_if_the_channel_opens_at_the_door_as_late_as_that(
+    offered: Peer, own_page: Page, events: Events
+):
+    offered.accept(await own_page.answer(offered.offer))
+    await events.next(Connected)
+    sctp: Any = offered._pc.sctp
+    wire = sctp._handle_data = Wire(
+        sctp._handle_data, sys.maxsize, lambda data: data[12] in COOKIES
+    )
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    closing = asyncio.get_running_loop().create_task(offered.close(Reason.HUNG_UP))
+    await asyncio.sleep(0)
+    wire.lost = 0
+    await closing
+    assert await own_page.told() == {"type": "ended", "reason": "hung-up"}
