@@ -109,7 +109,7 @@ class Peer:
         hooks.set_up_gathering(self._pc, choice, patience_s)
         hooks.keep_consent(self._pc)
         hooks.survive_packets(self._pc)
-        repeats.repeat_hello(self._pc)
+        repeats.repeat_flights(self._pc)
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""

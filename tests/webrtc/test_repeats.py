@@ -1,4 +1,4 @@
-"""What is lost is repeated: the handshake's first packet, and words on the control channel."""
+"""What is lost is repeated: checks, the handshake, and words on the control channel."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import aioice.stun
 import pytest
+from aioice.stun import Class, Message, Method, Transaction, TransactionTimeout
 from aiortc import rtcsctptransport
 
 from homecall_pi.core.events import Accepted, Connected, OfferReady
@@ -22,15 +24,25 @@ from .doubles import Page, Parts
 
 COOKIES = (10, 11)
 """The chunks either of which opens an association at its receiver (RFC 9260, section 3.2)."""
-CONSTANTS = ("SCTP_RTO_INITIAL", "SCTP_RTO_MIN", "SCTP_MAX_INIT_RETRANS")
+CONSTANTS = {
+    aioice.stun: ("RETRY_RTO", "RETRY_MAX"),
+    rtcsctptransport: ("SCTP_RTO_INITIAL", "SCTP_RTO_MIN", "SCTP_MAX_INIT_RETRANS"),
+}
+SOON = {
+    "STUN_RTO_S": 0.0001,
+    "RTO_INITIAL_S": 0.01,
+    "RTO_MIN_S": 0.01,
+    "FLIGHT_S": (0.001,) * 20,
+}
 
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is waited for but the other side."""
-    for name in CONSTANTS:  # which fails where aiortc has it no more, and is put back afterwards
-        monkeypatch.setattr(rtcsctptransport, name, getattr(rtcsctptransport, name))
-    for name, value in {"RTO_INITIAL_S": 0.01, "RTO_MIN_S": 0.01, "HELLO_S": (0.001,) * 20}.items():
+    for module, names in CONSTANTS.items():
+        for name in names:  # which fails where there is none any more, and is put back afterwards
+            monkeypatch.setattr(module, name, getattr(module, name))
+    for name, value in SOON.items():
         monkeypatch.setattr(repeats, name, value)
     repeats.take_over()
 
@@ -69,28 +81,41 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_the_first_packet_of_the_handshake_is_repeated(
-    offered: Peer, page: Page, events: Events
-):
+async def test_a_stun_request_is_repeated_soon(soon: None):
+    sent = []
+
+    class Nowhere:
+        def send_stun(self, message: Message, _: tuple[str, int]) -> None:
+            sent.append(message)
+
+    request = Message(Method.BINDING, Class.REQUEST)
+    with pytest.raises(TransactionTimeout):
+        await Transaction(request, ("192.0.2.1", 5000), Nowhere()).run()
+    assert sent == [request] * (1 + repeats.STUN_RETRANSMISSIONS)
+
+
+async def test_the_flights_of_the_handshake_are_repeated(offered: Peer, page: Page, events: Events):
     transport: Any = hooks.dtls(offered._pc).transport
-    wire = transport._send = Wire(transport._send, 3, lambda _: True)
+    second = Wire(transport._send, 3, lambda data: data != first.seen[0])
+    first = transport._send = Wire(second, 3, lambda data: data == (first.seen or [data])[0])
     offered.accept(await page.answer(offered.offer))
     await events.next(Connected)
-    assert len(set(wire.seen[:4])) == 1
-    assert transport._send is wire
+    assert len(set(second.seen[:4])) == 1
+    assert transport._send is first
     await offered.close()
 
 
-async def test_once_the_other_side_is_heard_nothing_is_repeated(offered: Peer, page: Page):
+async def test_a_flight_is_not_repeated_any_more_after_the_next(offered: Peer, page: Page):
     transport: Any = hooks.dtls(offered._pc).transport
     # What follows the first packet is lost, so that the handshake does not come to its end.
     follows = Wire(transport._send, sys.maxsize, lambda data: data != first.seen[0])
-    first = transport._send = Wire(follows, 0, lambda _: True)
+    first = transport._send = Wire(follows, 0, lambda data: data == (first.seen or [data])[0])
     offered.accept(await page.answer(offered.offer))
     await until(lambda: follows.seen)
     sent = len(first.seen)
     await asyncio.sleep(0.01)
     assert len(first.seen) == sent
+    assert len(follows.seen) > 1
     await offered.close()
 
 
