@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aioice.stun
 from aiortc import RTCPeerConnection, rtcsctptransport
+from aiortc.rtcsctptransport import AbortChunk, Chunk, CookieAckChunk
 
 from . import hooks
 
@@ -29,9 +31,8 @@ RTO_MIN_S = 0.25
 acknowledgement (0.2 s; RFC 9260, section 6.2)."""
 MAX_INITS = 48
 """Times that the channel's first packet is repeated, in half a minute."""
-FLIGHT_S = (0.05, 0.1, 0.2, 0.4)
-"""Seconds until a flight of the handshake is repeated, and then until it is once more. A second
-after it was sent, OpenSSL takes over, and writes another."""
+PAUSES_S = (0.05, 0.1, 0.2, 0.4)
+"""Before each repetition of what a handshake sends. Later ones are left to the libraries."""
 
 
 def take_over() -> None:
@@ -54,39 +55,62 @@ def repeat_flights(pc: RTCPeerConnection) -> None:
     shake_hands = dtls._do_handshake
 
     async def shake_hands_soon() -> None:
-        flight = _Flight(dtls.transport)
+        transport: Any = dtls.transport
+        send = transport._send
+        flight = _Repetition(send)
+
+        async def send_and_repeat(packet: bytes) -> None:  # aiortc makes one packet of a flight
+            flight.end()
+            await send(packet)
+            flight.begin(packet)
+
+        transport._send = send_and_repeat
         try:
             await shake_hands()
         finally:
-            flight.forget()
+            transport._send = send
+            flight.end()
 
     dtls._do_handshake = shake_hands_soon  # type: ignore[method-assign]
 
 
-class _Flight:
-    """What was sent last over `transport`, one packet in aiortc, and its repetitions."""
+def repeat_cookie_acks(pc: RTCPeerConnection) -> None:
+    """Has the control channel of `pc` repeat what opens it at the other side.
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-        self._send = transport._send
-        self._repeating: asyncio.Task[None] | None = None
-        transport._send = self._send_and_repeat
+    Browsers ask for it again after one second, and then two, while the answer of a person waits.
+    What is open already passes over it (RFC 9260, section 5.2.5).
+    """
+    sctp: Any = pc.sctp
+    send = sctp._send_chunk
+    ack = _Repetition(send)
 
-    def forget(self) -> None:
-        self._transport._send = self._send
-        self._repeat_no_more()
+    async def send_and_repeat(chunk: Chunk) -> None:
+        await send(chunk)
+        if isinstance(chunk, CookieAckChunk):
+            ack.begin(chunk)
+        elif isinstance(chunk, AbortChunk):
+            ack.end()
 
-    def _repeat_no_more(self) -> None:
-        if self._repeating is not None:
-            self._repeating.cancel()
+    sctp._send_chunk = send_and_repeat
 
-    async def _send_and_repeat(self, data: bytes) -> None:
-        self._repeat_no_more()
-        await self._send(data)
-        self._repeating = asyncio.get_running_loop().create_task(self._repeat(data))
 
-    async def _repeat(self, data: bytes) -> None:
+class _Repetition:
+    """Sends the same several times more."""
+
+    def __init__(self, send: Callable[[Any], Awaitable[None]]) -> None:
+        self._send = send
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, what: Any) -> None:
+        self.end()
+        self._task = asyncio.get_running_loop().create_task(self._repeat(what))
+
+    def end(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _repeat(self, what: Any) -> None:
         with contextlib.suppress(ConnectionError):  # it is closed meanwhile
-            for pause_s in FLIGHT_S:
+            for pause_s in PAUSES_S:
                 await asyncio.sleep(pause_s)
-                await self._send(data)
+                await self._send(what)

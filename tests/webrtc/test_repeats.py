@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import aioice.stun
 import pytest
@@ -22,7 +22,7 @@ from ..conftest import PATIENCE_S
 from ..doubles import Events
 from .doubles import Page, Parts
 
-COOKIES = (10, 11)
+COOKIE_ECHO, COOKIE_ACK = 10, 11
 """The chunks either of which opens an association at its receiver (RFC 9260, section 3.2)."""
 CONSTANTS = {
     aioice.stun: ("RETRY_RTO", "RETRY_MAX"),
@@ -32,7 +32,7 @@ SOON = {
     "STUN_RTO_S": 0.0001,
     "RTO_INITIAL_S": 0.01,
     "RTO_MIN_S": 0.01,
-    "FLIGHT_S": (0.001,) * 20,
+    "PAUSES_S": (0.001,) * 20,
 }
 
 
@@ -130,6 +130,21 @@ async def test_a_handshake_that_is_given_up_repeats_nothing_more(offered: Peer, 
     assert len(wire.seen) == sent
 
 
+async def test_what_opens_the_channel_at_the_page_is_repeated(
+    offered: Peer, own_page: Page, events: Events
+):
+    answer = await own_page.answer(offered.offer)
+    page, door = (cast("Any", pc.sctp) for pc in (own_page.pc, offered._pc))
+    page._rto = door._rto = 2 * PATIENCE_S
+    ack = Wire(page._handle_data, 3, lambda data: data[12] == COOKIE_ACK)
+    page._handle_data = Wire(ack, sys.maxsize, lambda data: data[12] == COOKIE_ECHO)
+    offered.accept(answer)
+    await events.next(Connected)
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    await offered.close()
+
+
 async def test_a_farewell_that_is_lost_is_said_again(offered: Peer, own_page: Page, events: Events):
     offered.accept(await own_page.answer(offered.offer))
     await events.next(Connected)
@@ -149,7 +164,7 @@ async def test_a_page_hears_the_farewell_if_the_channel_opens_at_the_door_as_lat
     await events.next(Connected)
     sctp: Any = offered._pc.sctp
     wire = sctp._handle_data = Wire(
-        sctp._handle_data, sys.maxsize, lambda data: data[12] in COOKIES
+        sctp._handle_data, sys.maxsize, lambda data: data[12] in (COOKIE_ECHO, COOKIE_ACK)
     )
     await own_page.say('{"type": "answered"}')
     await events.next(Accepted)
