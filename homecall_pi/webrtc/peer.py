@@ -110,7 +110,7 @@ class Peer:
         hooks.keep_consent(self._pc)
         hooks.survive_packets(self._pc)
         repeats.repeat_flights(self._pc)
-        repeats.repeat_cookie_acks(self._pc)
+        repeats.open_channel_soon(self._pc)
 
     def _set_up(self) -> RTCDataChannel:
         """Audio, then video, then the control channel: pages refuse another order later on."""

@@ -15,7 +15,13 @@ from typing import Any
 
 import aioice.stun
 from aiortc import RTCPeerConnection, rtcsctptransport
-from aiortc.rtcsctptransport import AbortChunk, Chunk, CookieAckChunk
+from aiortc.rtcsctptransport import (
+    AbortChunk,
+    Chunk,
+    CookieAckChunk,
+    InitChunk,
+    serialize_packet,
+)
 
 from . import hooks
 
@@ -74,24 +80,30 @@ def repeat_flights(pc: RTCPeerConnection) -> None:
     dtls._do_handshake = shake_hands_soon  # type: ignore[method-assign]
 
 
-def repeat_cookie_acks(pc: RTCPeerConnection) -> None:
-    """Has the control channel of `pc` repeat what opens it at the other side.
+def open_channel_soon(pc: RTCPeerConnection) -> None:
+    """Has the control channel of `pc` open at both sides in spite of loss.
 
-    Browsers ask for it again after one second, and then two, while the answer of a person waits.
-    What is open already passes over it (RFC 9260, section 5.2.5).
+    A browser that has lost the last packet of SCTP's handshake asks for it again after one second,
+    and then two, while the answer of a person waits; so that one is repeated. What is open already
+    passes over it (RFC 9260, section 5.2.5). aiortc's own first packet, repeated after the other
+    side's has come, would carry a tag, and browsers pass over that (section 8.5.1).
     """
     sctp: Any = pc.sctp
     send = sctp._send_chunk
     ack = _Repetition(send)
 
-    async def send_and_repeat(chunk: Chunk) -> None:
+    async def send_chunk(chunk: Chunk) -> None:
+        if isinstance(chunk, InitChunk):
+            packet = serialize_packet(sctp._local_port, sctp._remote_port, 0, chunk)
+            await hooks.dtls(pc)._send_data(packet)
+            return
         await send(chunk)
         if isinstance(chunk, CookieAckChunk):
             ack.begin(chunk)
         elif isinstance(chunk, AbortChunk):
             ack.end()
 
-    sctp._send_chunk = send_and_repeat
+    sctp._send_chunk = send_chunk
 
 
 class _Repetition:

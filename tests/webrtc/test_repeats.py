@@ -22,8 +22,9 @@ from ..conftest import PATIENCE_S
 from ..doubles import Events
 from .doubles import Page, Parts
 
-COOKIE_ECHO, COOKIE_ACK = 10, 11
-"""The chunks either of which opens an association at its receiver (RFC 9260, section 3.2)."""
+INIT, COOKIE_ECHO, COOKIE_ACK = 1, 10, 11
+"""The first chunk of an association, and the two either of which opens it at its receiver
+(RFC 9260, section 3.2)."""
 CONSTANTS = {
     aioice.stun: ("RETRY_RTO", "RETRY_MAX"),
     rtcsctptransport: ("SCTP_RTO_INITIAL", "SCTP_RTO_MIN", "SCTP_MAX_INIT_RETRANS"),
@@ -128,6 +129,22 @@ async def test_a_handshake_that_is_given_up_repeats_nothing_more(offered: Peer, 
     sent = len(wire.seen)
     await asyncio.sleep(0.01)
     assert len(wire.seen) == sent
+
+
+async def test_a_repeated_init_has_no_tag_though_that_of_the_page_is_known(
+    offered: Peer, own_page: Page, events: Events
+):
+    answer = await own_page.answer(offered.offer)
+    page, door = (cast("Any", pc.sctp) for pc in (own_page.pc, offered._pc))
+    inits = page._handle_data = Wire(page._handle_data, 3, lambda data: data[12] == INIT)
+    # Only the door's INIT may open the channel.
+    door._handle_data = Wire(door._handle_data, sys.maxsize, lambda data: data[12] == COOKIE_ECHO)
+    offered.accept(answer)
+    await events.next(Connected)
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    assert {each[4:8] for each in inits.seen} == {bytes(4)}
+    await offered.close()
 
 
 async def test_what_opens_the_channel_at_the_page_is_repeated(
