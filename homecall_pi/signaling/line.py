@@ -7,7 +7,7 @@ import logging
 from typing import Any, Final
 
 from websockets.asyncio.server import ServerConnection, broadcast
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 from websockets.protocol import Event, State
 
 from homecall_pi.core.limits import Allowance, TokenBucket
@@ -57,6 +57,8 @@ class Line(ServerConnection):
 
     def __init__(self, *args: Any, lines: Lines, **options: Any) -> None:
         super().__init__(*args, **options)
+        self._fail = self.protocol.fail
+        self.protocol.fail = self._tell_and_fail  # type: ignore[method-assign]
         self._lines = lines
         self._faults: set[str] = set()
         self.since = self.loop.time()
@@ -129,6 +131,12 @@ class Line(ServerConnection):
                 self._lines.on_flood(self)
             return
         super().process_event(event)
+
+    def _tell_and_fail(self, code: CloseCode | int, reason: str = "") -> None:
+        """Called by websockets, which takes no more than the head of what is too large."""
+        if code == CloseCode.MESSAGE_TOO_BIG and self.state is State.OPEN:
+            self._lines.on_oversize(self)
+        self._fail(code, reason)
 
     def _stop_listening(self) -> None:
         self._deaf = True

@@ -30,10 +30,15 @@ class Lines:
 
     Args:
         on_flood: called with a connection on which too much came.
+        on_oversize: called with one on which a message comes that is too large, while it can still
+            be told so.
     """
 
-    def __init__(self, on_flood: Callable[[Line], None]) -> None:
+    def __init__(
+        self, on_flood: Callable[[Line], None], on_oversize: Callable[[Line], None]
+    ) -> None:
         self.on_flood = on_flood
+        self.on_oversize = on_oversize
         self.allowances = Allowances()
         self._present: dict[Line, None] = {}
         now = asyncio.get_running_loop().time()

@@ -113,7 +113,7 @@ class SignalingServer:
         self._pages = await asyncio.to_thread(
             Pages, self._page_config, self._web, tls=bool(self._tls_cert)
         )
-        self._lines = Lines(self._flooded)
+        self._lines = Lines(self._flooded, self._oversized)
         for listener in await asyncio.to_thread(listen, self._host, self._port):
             self._port = listener.getsockname()[1]
             self._servers.append(await self._serve(listener))
@@ -240,9 +240,8 @@ class SignalingServer:
                 frame = await line.recv()
                 if not line.dismissed:  # else it is read only to get at its close frame
                     self._take(line, frame)
-        except ConnectionClosed as closed:
-            if closed.sent is not None and closed.sent.code == CloseCode.MESSAGE_TOO_BIG:
-                line.complain("message too large", self._rooms.room_of(line))
+        except ConnectionClosed:
+            pass
         finally:
             self._rooms.lost(line)
 
@@ -250,6 +249,10 @@ class SignalingServer:
         if not line.dismissed:
             self._object(line, "too many messages")
             self._dismiss(line, CloseCode.POLICY_VIOLATION, "too many messages")
+
+    def _oversized(self, line: Line) -> None:
+        if not line.dismissed:
+            self._object(line, "message too large")
 
     def _take(self, line: Line, frame: str | bytes) -> None:
         try:

@@ -386,10 +386,13 @@ class TestBadClients:
     ):
         door, anna = pair
         async with dial_signal(running) as big:
+            await big.send(masked(join(DOOR)))
+            await door.expect_close(REPLACED)
             header = b"\x81\xff" + (10_000_000).to_bytes(8, "big") + bytes(4)
-            await big.send(masked(join(DOOR)) + header + b"x" * 1000)
+            await big.send(header + b"x" * 1000)
+            objection = error("message too large").encode()
+            assert (await big.recv(2 + len(objection)))[2:] == objection
             assert (await big.recv(4))[2:] == (1009).to_bytes(2, "big")
-        await door.expect_close(REPLACED)
         await until(lambda: faults(caplog))
         again = await enter(DOOR)
         await anna.send(candidate(ANNA))
@@ -409,7 +412,7 @@ class TestBadClients:
         client = await enter(DOOR)
         with suppress(ConnectionClosed):
             await client.socket.send(["x" * 1000] * (MAX_MESSAGE_BYTES // 1000 + 1))
-        assert await client.expect_close(1009) == []
+        assert await client.expect_close(1009) == [error("message too large")]
 
     async def test_a_flood(
         self, pair: tuple[Client, Client], enter: Enter, caplog: pytest.LogCaptureFixture
@@ -678,7 +681,7 @@ class TestCrowds:
     ):
         monkeypatch.setattr(lines, "WARNINGS_PER_S", 0.0)
         monkeypatch.setattr(lines, "WARNINGS_BURST", 3.0)
-        running._lines = lines.Lines(running._flooded)
+        running._lines = lines.Lines(running._flooded, running._oversized)
         for _ in range(10):
             request = upgrade("/signal", "Origin: https://evil.example")
             assert (await fetch(running.port, request))[0] == 403
