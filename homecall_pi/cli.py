@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -12,7 +14,7 @@ from . import __version__
 from .config.file import load
 from .config.link import family_link, new_key
 from .config.schema import Config
-from .errors import HomeCallError
+from .errors import HomeCallError, OperatorError
 from .flags import config_flags, overrides
 
 _config_file = click.option(
@@ -41,7 +43,10 @@ def run(config_path: Path | None, fake: bool, **flags: Any) -> None:
     config = _load(config_path, fake, flags)
     import uvloop
 
-    from . import app, log, memory, network
+    from . import log, memory, network
+
+    with _libraries_of_a_door():
+        from . import app
 
     log.set_up(config.log.level, config.log.format)
     memory.set_up()
@@ -138,7 +143,8 @@ def doctor(
     config_path: Path | None, fake: bool, play: bool, as_json: bool, **flags: Any
 ) -> NoReturn:
     """Find what is wrong, and how to mend it. Exits with 1 if a check failed."""
-    from .doctor import report
+    with _libraries_of_a_door():
+        from .doctor import report
 
     sys.exit(report.run(config_path, _given(fake, flags), play=play, as_json=as_json))
 
@@ -178,6 +184,17 @@ def _without_none(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
     return [_without_none(inner) for inner in value] if isinstance(value, (list, tuple)) else value
+
+
+@contextlib.contextmanager
+def _libraries_of_a_door() -> Iterator[None]:
+    """A server does without them, so they need not be here."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise OperatorError(
+            f"a door needs {error.name}, which is not installed: pip install 'homecall-pi[door]'"
+        ) from None
 
 
 def _load(path: Path | None, fake: bool, flags: dict[str, Any]) -> Config:

@@ -3,6 +3,9 @@
 
 VENV=$PWD/.venv
 
+# Where nft and ip are; a user who has sudo may not look there.
+PATH=$PATH:/usr/sbin:/sbin
+
 # The tests start Python hundreds of times: it is to keep what it has compiled.
 unset PYTHONDONTWRITEBYTECODE
 
@@ -31,7 +34,7 @@ need() {
   command -v "$1" >/dev/null || apt_install "${@:2}"
 }
 
-# set_up_venv EXTRA: a virtual environment with the project, editable, and its EXTRA ("" or "dev").
+# set_up_venv EXTRA: a virtual environment with the project, editable, and its EXTRA (door or dev).
 set_up_venv() {
   local extra=$1 wanted
   need python3 python3
@@ -49,7 +52,7 @@ set_up_venv() {
   say "setting up the virtual environment .venv"
   python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv
   python3 -m venv "$VENV"
-  "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e ".${extra:+[$extra]}"
+  "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e ".[$extra]"
   echo "$wanted" >"$VENV/wanted$extra"
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
 import subprocess
@@ -14,11 +15,26 @@ import pytest
 import pytest_asyncio
 
 from .conftest import Household
-from .household import PATIENCE_S, Family, Server, free_port
+from .household import PATIENCE_S, ROOM, Family, Server, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-DEVICE_LIBRARIES = ("aiortc", "aioice", "av", "gpiozero", "lgpio", "picamera2", "pyaudio")
+DEVICE_LIBRARIES = (
+    "aioice",
+    "aiortc",
+    "av",
+    "cryptography",
+    "gpiozero",
+    "libcamera",
+    "lgpio",
+    "numpy",
+    "opuslib_next",
+    "OpenSSL",
+    "picamera2",
+    "pyaudio",
+    "pylibsrtp",
+    "pywebrtc_audio",
+)
 
 
 class Demo:
@@ -108,11 +124,34 @@ async def test_a_clip_that_is_not_there_is_named_and_ends_it(demo: Demo) -> None
         assert await demo.process.wait() == 1
 
 
-async def test_the_server_needs_none_of_the_devices_libraries(tmp_path: Path) -> None:
+@pytest.fixture
+def without_libraries(tmp_path: Path) -> dict[str, str]:
+    """The environment of a program that has none of the door's libraries."""
     hidden = f"import sys\nsys.modules.update(dict.fromkeys({DEVICE_LIBRARIES!r}))\n"
     (tmp_path / "sitecustomize.py").write_text(hidden)
+    return {"PYTHONPATH": str(tmp_path)}
+
+
+async def test_the_server_needs_none_of_the_devices_libraries(
+    tmp_path: Path, without_libraries: dict[str, str]
+) -> None:
     server = Server(tmp_path)
-    server.environment["PYTHONPATH"] = str(tmp_path)
+    server.environment |= without_libraries
     server.start()
     await server.ready()
     assert server.stop() == 0
+
+
+@pytest.mark.parametrize("command", ["run", "doctor"])
+async def test_a_door_without_its_libraries_is_told_how_to_get_them(
+    without_libraries: dict[str, str], command: str
+) -> None:
+    door = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "homecall_pi", command, "--room", ROOM),
+        env=os.environ | without_libraries,
+        stderr=subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE_S):
+        _, errors = await door.communicate()
+    assert door.returncode == 78
+    assert b"pip install 'homecall-pi[door]'" in errors
