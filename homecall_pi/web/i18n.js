@@ -78,6 +78,9 @@ export const WORDS = {
     "microphone-denied": "No microphone: you can hear, but not be heard",
     "microphone-note": "no microphone",
     "microphone-allowed": "The microphone is ready",
+    "not-served": "The server does not know this link. Ask for a new one.",
+    "not-admitted": "The server does not let this page in. Is the link open on another page, too?",
+    "too-much": "The server was asked too much, and will be tried again",
     "server-says": "Server:",
     unsupported: "This browser cannot make calls. Please use a newer one.",
   },
@@ -159,6 +162,9 @@ export const WORDS = {
     "microphone-denied": "Микрофона нет: вы слышите, но вас не слышно",
     "microphone-note": "микрофона нет",
     "microphone-allowed": "Микрофон готов",
+    "not-served": "Сервер не знает этой ссылки. Попросите новую.",
+    "not-admitted": "Сервер не пускает эту страницу. Может быть, ссылка открыта где-то ещё?",
+    "too-much": "Слишком много запросов к серверу, попробуем снова",
     "server-says": "Сервер:",
     unsupported: "Этот браузер не умеет звонить. Возьмите браузер поновее.",
   },
@@ -168,6 +174,19 @@ export const WORDS = {
 export function pickLanguage(languages) {
   const wanted = (languages ?? []).map((tag) => tag.toLowerCase().split("-")[0]);
   return wanted.find((tag) => Object.hasOwn(WORDS, tag)) ?? "en";
+}
+
+// What servers say in English, ours and deployed ones: a pattern, and the key of the page's words.
+const SAID = [
+  [/room is not served/i, "not-served"],
+  [/unable to join/i, "not-admitted"],
+  [/too many messages/i, "too-much"],
+];
+
+/** What a server says, in the language of the page if it is known, or else in its own words. */
+export function wordsOfServer(text, translate) {
+  const known = SAID.find(([pattern]) => pattern.test(text));
+  return known ? translate(known[1]) : `${translate("server-says")} ${text}`;
 }
 
 /** A function from a key to the word in that language. */

@@ -112,6 +112,21 @@ async def test_a_full_server_is_no_full_room(family):
     assert await family.data("state") == "waiting"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("room is not served here", "Ask for a new one"),
+        ("Unable to join the room.", "does not let this page in"),
+        ("too many messages", "was asked too much"),
+    ],
+)
+async def test_what_servers_are_known_to_say_is_said_in_the_words_of_the_page(family, said, shown):
+    line = await family.open()
+    await line.send(type="error", message=said)
+    await family.until_toast(shown)
+    assert said not in await family.page.inner_text("#toasts")
+
+
 async def test_a_full_room_frees_itself_by_a_ring(family, door):
     line = await family.open()
     await line.send(type="error", message="Room is full.")
