@@ -26,6 +26,8 @@ OpenDevice = Callable[[str, dict[str, str]], InputContainer]
 
 INPUTS = ("h264", "mjpeg", "yuyv422")
 """What a webcam is asked for, in this order. MJPEG before raw: USB 2 carries that in 720p alone."""
+KEY_FRAME_S = 2.0
+"""Seconds that the family may wait for a key frame of the webcam's own."""
 _GONE = {errno.ENODEV, errno.ENXIO, errno.ENOENT}
 
 
@@ -71,7 +73,11 @@ class V4l2Source:
         raise HardwareError("the webcam delivers no format that is known")
 
     def force_key_frame(self) -> None:
-        """Makes the next picture a key frame, unless the webcam encodes: they take no requests."""
+        """Makes the next picture a key frame.
+
+        A webcam that encodes takes no requests. If it sends none by itself within KEY_FRAME_S, its
+        pictures are encoded here from then on.
+        """
         self._key_frame = True
 
     def set_bitrate(self, bps: int) -> None:
@@ -106,6 +112,8 @@ class V4l2Source:
         self, container: InputContainer, deliver: Deliver, stopping: threading.Event
     ) -> bool:
         sets = annexb.ParameterSets()
+        self._key_frame = True
+        waited = 0
         for packet in container.demux(video=0):
             if stopping.is_set():
                 return True
@@ -114,6 +122,12 @@ class V4l2Source:
                 log.debug("the webcam's H.264 is not of the baseline profile")
                 return False
             key_frame = annexb.is_key_frame(data)
+            if key_frame:
+                self._key_frame = False
+            waited = waited + 1 if self._key_frame else 0
+            if waited > KEY_FRAME_S * self._config.fps:
+                log.info("the webcam's own key frames are too rare; its pictures are encoded here")
+                return False
             if data:
                 deliver(sets.complete(data) if key_frame else data, key_frame, _ticks(packet))
         return True

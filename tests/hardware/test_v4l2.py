@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +44,11 @@ class Webcam:
             raise OSError(errno.EINVAL, "Invalid argument")
         return av.open(str(path))
 
+    def config(self, **changes: Any) -> CameraConfig:
+        size = {"width": SIZE[0], "height": SIZE[1]}
+        return CameraConfig(**{"source": "v4l2", **size, "fps": 10, **changes})
+
     def film(self, *, stop_after: int = 100, **changes: Any) -> list[AccessUnit]:
-        config = CameraConfig(
-            **{"source": "v4l2", "width": SIZE[0], "height": SIZE[1], "fps": 10, **changes}
-        )
         stopping = threading.Event()
         filmed: list[AccessUnit] = []
 
@@ -54,7 +57,7 @@ class Webcam:
             if len(filmed) == stop_after:
                 stopping.set()
 
-        V4l2Source(config, self.open).run(deliver, stopping)
+        V4l2Source(self.config(**changes), self.open).run(deliver, stopping)
         return filmed
 
 
@@ -128,6 +131,67 @@ def test_h264_that_some_browsers_show_black_is_not_used(tmp_path: Path, mjpeg: P
     webcam = Webcam(h264=high, mjpeg=mjpeg)
     assert is_whole_key_frame(webcam.film()[0])
     assert [options["input_format"] for options in webcam.asked] == ["h264", "mjpeg"]
+
+
+def test_a_webcam_whose_key_frames_are_too_rare_does_not_encode_any_more(
+    tmp_path: Path, mjpeg: Path
+):
+    encoder = SoftwareEncoder(*SIZE, 10, 300_000)
+    pictures = clip.test_pictures(*SIZE, 10)
+    path = tmp_path / "rare.h264"
+    path.write_bytes(b"".join(encoder.encode(next(pictures))[0] for _ in range(60)))
+    webcam = Webcam(h264=path, mjpeg=mjpeg)
+    filmed: list[bool] = []
+
+    def deliver(data: bytes, key_frame: bool, pts: int) -> None:
+        filmed.append(key_frame)
+        if len(filmed) == 30:
+            source.force_key_frame()
+
+    source = V4l2Source(webcam.config(), webcam.open)
+    source.run(deliver, threading.Event())
+    assert [index for index, key_frame in enumerate(filmed) if key_frame] == [0, 50]
+    assert len(filmed) == 60
+    assert [options["input_format"] for options in webcam.asked] == ["h264", "mjpeg"]
+
+
+class PulledOut:
+    """A webcam that is gone after three pictures, as FFmpeg tells it."""
+
+    def __init__(self, container: InputContainer) -> None:
+        self._container = container
+        self.streams = container.streams
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def demux(self, **streams: int) -> Iterator[Any]:
+        return self._three(self._container.demux(**streams))
+
+    def decode(self, **streams: int) -> Iterator[Any]:
+        return self._three(self._container.decode(**streams))
+
+    def _three(self, items: Iterator[Any]) -> Iterator[Any]:
+        yield from itertools.islice(items, 3)
+        raise av.error.OSError(errno.ENODEV, "No such device", "/dev/video0")
+
+
+@pytest.mark.parametrize("kind", ["h264", "mjpeg"])
+def test_a_webcam_that_is_pulled_out_while_it_films_is_missing(
+    kind: str, baseline: Path, mjpeg: Path
+):
+    webcam = Webcam(**{kind: {"h264": baseline, "mjpeg": mjpeg}[kind]})
+    filmed: list[bytes] = []
+
+    def open_device(device: str, options: dict[str, str]) -> Any:
+        return PulledOut(webcam.open(device, options))
+
+    source = V4l2Source(webcam.config(), open_device)
+    with pytest.raises(HardwareError, match="no camera is connected"):
+        source.run(lambda data, *_: filmed.append(data), threading.Event())
+    assert len(filmed) == 3
 
 
 def test_what_is_asked_for_is_what_the_configuration_says(mjpeg: Path):
