@@ -89,7 +89,8 @@ class CameraConfig(Table, frozen=True):
     ] = 720
     fps: Annotated[int, Meta(ge=5, le=60, description="pictures per second")] = 30
     bitrate_bps: Annotated[
-        _Bitrate, Meta(description="at the start of a call; then the network decides")
+        _Bitrate,
+        Meta(description="at the start of a call, within the bounds; then the network decides"),
     ] = 1_500_000
     min_bitrate_bps: Annotated[_Bitrate, Meta(description="on the worst network")] = 250_000
     max_bitrate_bps: Annotated[_Bitrate, Meta(description="on the best network")] = 2_500_000
@@ -103,7 +104,8 @@ class CameraConfig(Table, frozen=True):
         Meta(
             ge=1,
             le=60,
-            description="pictures per second in the dark, each exposed for longer (picamera2)",
+            description="pictures per second in the dark, if fewer, each exposed for longer "
+            "(picamera2)",
         ),
     ] = 15
     warm_s: Annotated[

@@ -172,7 +172,7 @@ class Peers:
     @property
     def audio_samples(self) -> int:
         """Samples of sound received in the present call, or the last one."""
-        return self._last.voice.level.samples if self._last else 0
+        return self._last.voice.samples if self._last else 0
 
     @property
     def audio_dbfs(self) -> float:

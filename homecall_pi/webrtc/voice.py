@@ -23,15 +23,12 @@ class Level:
     FRAMES = SAMPLE_RATE // FRAME_SAMPLES
 
     def __init__(self) -> None:
-        self.samples = 0
-        """Samples measured in all."""
         self._powers: deque[float] = deque(maxlen=self.FRAMES)
 
     def add(self, sound: bytes) -> None:
         """Measures one frame (20 ms). Every fourth sample says enough, at a quarter of the cost."""
         sparse = memoryview(sound).cast("h")[::4].tolist()
         self._powers.append(sum(sample * sample for sample in sparse) / max(1, len(sparse)))
-        self.samples += len(sound) // 2
 
     @property
     def dbfs(self) -> float:
@@ -47,6 +44,8 @@ class Voice:
 
     def __init__(self, speaker: Speaker) -> None:
         self.level = Level()
+        self.samples = 0
+        """Samples received in all, without what was made up for those that were not."""
         self._speaker = speaker
         self._jitter = JitterBuffer()
         self._decoder: VoiceDecoder | None = None
@@ -85,6 +84,8 @@ class Voice:
                 sound = decoder.conceal()
             case Silence():
                 return bytes(2 * FRAME_SAMPLES)
+        if not isinstance(step, Conceal):
+            self.samples += len(sound) // 2
         self.level.add(sound)
         return sound
 
