@@ -110,6 +110,12 @@ class ControlServer:
 
     async def _listen(self) -> None:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if self._path.parent.stat().st_uid not in (os.geteuid(), 0):
+            # Whoever owns the folder can put a socket of their own in the place of this one.
+            raise OperatorError(
+                f"{self._path.parent} belongs to another user; give another place with "
+                "--control PATH"
+            )
         self._remove_stale()
         self._server = await asyncio.start_unix_server(
             self._take, str(self._path), limit=MAX_LINE_BYTES

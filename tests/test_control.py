@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -185,6 +186,19 @@ async def test_a_file_that_is_no_socket_is_not_deleted(tmp_path: Path, daemon: D
 async def test_a_place_that_cannot_be_used_is_told_with_a_cure(place: str, daemon: Daemon):
     with pytest.raises(OperatorError, match=r"cannot be made: .*--control PATH"):
         await ControlServer(Path(place), daemon.answer).start()
+
+
+async def test_a_place_that_another_user_made_is_not_used(
+    path: Path, daemon: Daemon, monkeypatch: pytest.MonkeyPatch
+):
+    path.parent.mkdir()
+    if os.geteuid() == 0:
+        os.chown(path.parent, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(OperatorError, match="belongs to another user; give another place"):
+        await ControlServer(path, daemon.answer).start()
+    assert not path.exists()
 
 
 async def test_a_place_that_is_full_for_a_while_costs_the_commands_for_that_while(
