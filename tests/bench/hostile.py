@@ -14,6 +14,7 @@ import psutil
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.bench import hostile_servers
 from tests.bench.attacks import ATTACKS
 from tests.bench.limits import Limits
 from tests.bench.siege import HEAD, suffer
@@ -30,13 +31,14 @@ STEPS = 50
 
 
 async def besiege(seconds: float, only: str) -> bool:
-    """All attacks on the server; whether they did no harm."""
+    """All attacks on the server, then all hostile servers; whether they did no harm."""
     limits = Limits()
     print(HEAD)
     for title in ATTACKS:
         for limited in (True, False):
             if only in title:
                 await suffer(title, seconds, limits, limited=limited)
+    await hostile_servers.rows(seconds, only, limits)
     return limits.verdict()
 
 
@@ -114,7 +116,7 @@ def main(arguments: argparse.Namespace) -> bool:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/bench hostile", description=__doc__)
     parser.add_argument("--seconds", type=float, default=10, help="of each attack [10]")
-    parser.add_argument("--only", default="", help="attacks with this in their names")
+    parser.add_argument("--only", default="", help="attacks and servers with this in their names")
     parser.add_argument("--sequences", type=int, default=500, help="by hypothesis [500]")
     parser.add_argument("--minutes", type=float, default=5, help="of coverage-guided fuzzing [5]")
     parser.add_argument("--calls", type=int, default=300, help="answered with nonsense [300]")
