@@ -7,12 +7,16 @@ const RENEW_AFTER_CALL_MS = 2_000;
 // A page that was just opened does not know yet which servers there are, and whether its address
 // may be told: a ring waits for that, but not for long.
 const UNKNOWN_LIMIT_MS = 1_000;
+// Chromium 156 now and then never tells the addresses that it gathers ahead, if they are asked for
+// just when it begins to: what is wanted at once is made without.
+const GATHERED_MS = 500;
 
 export class Connections {
   #configuration = {};
   #becomeKnown;
   #known = new Promise((resolve) => (this.#becomeKnown = resolve));
   #warm = null;
+  #madeAt = 0;
   #timer = 0;
 
   constructor() {
@@ -34,21 +38,24 @@ export class Connections {
   /** A connection that has not been used. */
   async take() {
     await this.#known;
-    const connection = this.#warm ?? this.#make();
+    const warm = this.#warm;
     this.#warm = null;
     this.#schedule(RENEW_AFTER_CALL_MS);
-    return connection;
+    if (warm && performance.now() - this.#madeAt >= GATHERED_MS) return warm;
+    warm?.close();
+    return this.#make({ ahead: false });
   }
 
   #prepare() {
     this.#warm?.close();
-    this.#warm = this.#make();
+    this.#warm = this.#make({ ahead: true });
+    this.#madeAt = performance.now();
   }
 
-  #make() {
+  /** With `ahead`, addresses are gathered before the ring, too. */
+  #make({ ahead }) {
     const { iceServers, iceTransportPolicy } = this.#configuration;
-    // A pool of one: addresses are gathered before the ring too.
-    const options = { iceCandidatePoolSize: 1, iceTransportPolicy };
+    const options = { iceCandidatePoolSize: ahead ? 1 : 0, iceTransportPolicy };
     try {
       return new RTCPeerConnection({ ...options, iceServers });
     } catch {

@@ -67,22 +67,19 @@ def unpack(root: Path, folder: Path) -> None:
 def wheels(suite: str) -> Path:
     """A folder with all that pip needs to install the program, for the Python of that Debian."""
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text())
+    extras = project["project"]["optional-dependencies"]
+    needed = (*project["project"]["dependencies"], *extras["door"], *extras["pi"])
     wanted = [
         *project["build-system"]["requires"],
-        *project["project"]["dependencies"],
-        *(
-            each
-            for each in project["project"]["optional-dependencies"]["pi"]
-            if not _from_apt(each)
-        ),
+        *(each for each in needed if not _is_here_or_from_apt(each)),
     ]
     name = f"wheels-{PYTHONS[suite]}-{_digest(*wanted)}"
     return _cached(name, lambda path: _fetch_wheels(PYTHONS[suite], wanted, path))
 
 
-def _from_apt(requirement: str) -> bool:
-    """Whether PyPI has it as source alone."""
-    return requirement.startswith(("pyaudio", "systemd-python"))
+def _is_here_or_from_apt(requirement: str) -> bool:
+    """Whether PyPI has it not, or as source alone."""
+    return requirement.startswith(("homecall-pi", "pyaudio", "systemd-python"))
 
 
 def _packages() -> list[str]:
