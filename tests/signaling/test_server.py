@@ -410,6 +410,8 @@ class TestBadClients:
 
     async def test_a_large_one_in_fragments(self, enter: Enter, caplog: pytest.LogCaptureFixture):
         client = await enter(DOOR)
+        await client.send("fence")
+        await client.expect(error("malformed message: not a JSON object"))
         with suppress(ConnectionClosed):
             await client.socket.send(["x" * 1000] * (MAX_MESSAGE_BYTES // 1000 + 1))
         assert await client.expect_close(1009) == [error("message too large")]

@@ -329,6 +329,7 @@ async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, event
     assert peers._current is not None
     peers._current.video.frames_sent = 3
     peers._current.voice.level.add(b"\x00\x40" * 960)
+    peers._current.voice.samples += 960
     peers.close(Reason.HUNG_UP)
     assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (3, 960, -6.0)
 
