@@ -16,7 +16,7 @@ from .household import Family, Program, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
-SUFFER_S = 3.0
+SUFFER_S = 2.0
 MOST_MB = 60.0
 """By which the door may grow: more than a message may take, and much less than 1 GB."""
 
