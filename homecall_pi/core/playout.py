@@ -41,10 +41,10 @@ class Playout:
         self._received = 0
         self._sound = _Sound(b"", b"")
 
-    def play(self, block: bytes) -> None:
-        """Queues a block of the voice; the oldest is dropped when too many wait."""
-        self._voice.append(block)
-        self._received += 1
+    def play(self, sound: bytes) -> None:
+        """Queues whole blocks of the voice; the oldest are dropped when too many wait."""
+        self._voice.extend(_blocks(sound))
+        self._received += len(sound) // BLOCK_BYTES
 
     def sound(self, once: bytes, then: bytes = b"") -> None:
         """Plays `once`, and `then` over and over, instead of the sound before; empty: nothing."""

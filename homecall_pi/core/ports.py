@@ -20,6 +20,10 @@ SAMPLE_RATE = 48_000
 """Samples per second of all sound inside the program: one channel of signed 16-bit integers."""
 BLOCK_SAMPLES = 480
 """Samples in one block of sound: 10 ms, the frame that echo cancellers work on."""
+CHUNK_BLOCKS = 2
+"""Blocks that move at once where waking up costs more than the work does. An Opus packet has as
+many, and waits for the second one anyhow."""
+CHUNK_SAMPLES = CHUNK_BLOCKS * BLOCK_SAMPLES
 VIDEO_CLOCK_HZ = 90_000
 """Ticks per second of an access unit's time (RFC 6184, section 8.2.1)."""
 
@@ -97,7 +101,7 @@ class Microphone(Protocol):
     """A source of sound. It is off between `stop` and `start`."""
 
     def start(self, sink: Callable[[bytes], None]) -> None:
-        """Starts capture; blocks of BLOCK_SAMPLES samples go to `sink` in real time."""
+        """Starts capture; sound, one or more whole blocks, goes to `sink` in real time."""
 
     def stop(self) -> None:
         """Stops capture."""
@@ -107,9 +111,9 @@ class Speaker(Protocol):
     """The loudspeaker at the door."""
 
     def start(self, on_room: Callable[[], None]) -> None:
-        """Opens the loudspeaker to the voice; `on_room` is called each time it has taken a block.
+        """Opens the loudspeaker to the voice; `on_room` is called each time it has taken some.
 
-        So the loudspeaker sets the pace; it also calls when there was no block to take.
+        So the loudspeaker sets the pace; it also calls when there was nothing to take.
         """
 
     @property
@@ -123,8 +127,8 @@ class Speaker(Protocol):
         by itself.
         """
 
-    def play(self, block: bytes) -> None:
-        """Queues one block of BLOCK_SAMPLES samples; the oldest is dropped when too many wait."""
+    def play(self, sound: bytes) -> None:
+        """Queues one or more whole blocks; the oldest are dropped when too many wait."""
 
     def stop(self) -> None:
         """Closes the loudspeaker to the voice; what waits of it is dropped."""

@@ -14,7 +14,7 @@ from typing import Any
 from ..config.parts import MicrophoneConfig, SoundsConfig, SpeakerConfig
 from ..config.schema import Config
 from ..control import Status
-from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
+from ..core.ports import CHUNK_SAMPLES, SAMPLE_RATE
 from ..core.samples import LOUDEST, amplify
 from ..core.tones import Tone, synthesise
 from ..errors import HardwareError, OperatorError
@@ -22,9 +22,9 @@ from ..hardware import door
 from ..hardware.portaudio import POLL_S, Devices, Input, Output, load
 from .finding import Finding, fail, ok, warn
 
-LISTEN_BLOCKS = 100
-SETTLE_BLOCKS = 30
-"""Blocks at the start that do not count: many cards click when they start."""
+LISTEN_CHUNKS = 50
+SETTLE_CHUNKS = 15
+"""Chunks at the start that do not count: many cards click when they start."""
 QUIET_DBFS = -75.0
 """A room at night is louder than that through any microphone."""
 
@@ -81,8 +81,8 @@ def _listen(source: Input) -> bytes:
     """A second of what is heard, once the microphone is on."""
     while not source.started:
         time.sleep(POLL_S)
-    blocks = [source.read() for _ in range(SETTLE_BLOCKS + LISTEN_BLOCKS)]
-    return b"".join(blocks[SETTLE_BLOCKS:])
+    chunks = [source.read() for _ in range(SETTLE_CHUNKS + LISTEN_CHUNKS)]
+    return b"".join(chunks[SETTLE_CHUNKS:])
 
 
 def level(samples: bytes) -> Finding:
@@ -136,7 +136,7 @@ def speaker(
 
 
 def _play(sink: Output, sound: bytes) -> None:
-    size = 2 * BLOCK_SAMPLES
+    size = 2 * CHUNK_SAMPLES
     silence = bytes(2 * SAMPLE_RATE // 4)  # else the end would be lost on closing
     sound += silence
     for start in range(0, len(sound) - size + 1, size):

@@ -1,7 +1,7 @@
-"""Moves blocks between a sound card and the door both ways, and opens it again when it fails.
+"""Moves chunks between a sound card and the door both ways, and opens it again when it fails.
 
-It goes at the microphone's pace as soon as that has one: a block in, a block out. So the echo
-canceller knows exactly what the loudspeaker was given when a block was heard. Where the two have
+It goes at the microphone's pace as soon as that has one: a chunk in, a chunk out. So the echo
+canceller knows exactly what the loudspeaker was given when a chunk was heard. Where the two have
 clocks of their own, the loudspeaker skips a block, or runs dry for one, every few minutes.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..core.playout import SILENCE, Playout
-from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
+from ..core.playout import Playout
+from ..core.ports import CHUNK_BLOCKS, CHUNK_SAMPLES, SAMPLE_RATE
 from ..core.samples import amplify
 from ..errors import HardwareError
 from .echo import EchoCanceller
@@ -28,17 +28,18 @@ RETRY_S = 1.0
 RELIST_S = 60.0
 """Seconds, at most, between two new lists of devices while a half is missing. Sound servers have
 devices that come and go without a word from ALSA; but the half that works is interrupted."""
-SHORTEST_S = 0.6 * BLOCK_SAMPLES / SAMPLE_RATE
-"""Seconds from one block to the next when several wait."""
-BLOCK_S = BLOCK_SAMPLES / SAMPLE_RATE
-STEADY_BLOCKS = 50
-"""Blocks (0.5 s) after which a card works: some take a few before they fail."""
+CHUNK_S = CHUNK_SAMPLES / SAMPLE_RATE
+SHORTEST_S = 0.6 * CHUNK_S
+"""Seconds from one chunk to the next when several wait."""
+SILENCE = bytes(2 * CHUNK_SAMPLES)
+STEADY_CHUNKS = 25
+"""Chunks (0.5 s) after which a card works: some take a few before they fail."""
 
 
 class Duplex:
     """The card, on the one thread that touches it.
 
-    `deliver` gets what the microphone heard, each 10 ms; nothing while there is none. `report` gets
+    `deliver` gets what the microphone heard, each 20 ms; nothing while there is none. `report` gets
     what is wrong with which half whenever that is known, nothing when all works.
     """
 
@@ -146,7 +147,7 @@ class Duplex:
         return faults
 
     def _move(self, wanted: Callable[[], bool]) -> None:
-        """Moves blocks while wanted, or until it is time to look for a half that is missing.
+        """Moves chunks while wanted, or until it is time to look for a half that is missing.
 
         Raises:
             HardwareError: the card failed, or there is none.
@@ -155,16 +156,20 @@ class Duplex:
             raise HardwareError("is missing")
         look_at = time.monotonic() + RETRY_S if self._faults else float("inf")
         steady = 0
-        while wanted() and (steady < STEADY_BLOCKS or time.monotonic() < look_at):
-            self._move_block(self._input, self._output)
+        while steady < STEADY_CHUNKS or time.monotonic() < look_at:
+            heard = self._hear(self._input, self._output)
+            if not wanted():  # asked just now, so that the voice has come that is to be played now
+                return
+            self._answer(heard, self._output)
             if self._input is None or self._input.started:
                 steady += 1
-            if steady == STEADY_BLOCKS:
+            if steady == STEADY_CHUNKS:
                 self._report(self._faults)
 
-    def _move_block(self, source: Input | None, sink: Output | None) -> None:
-        # Sound servers deliver several blocks at once; taken at once, they would leave no time to
-        # whoever supplies the voice, block by block.
+    def _hear(self, source: Input | None, sink: Output | None) -> bytes | None:
+        """Waits for the time of the next chunk; what the microphone heard until then, if it can."""
+        # Sound servers deliver several chunks at once; taken at once, they would leave no time to
+        # whoever supplies the voice, chunk by chunk.
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         heard = None
         if source is not None and (source.started or sink is None):
@@ -172,17 +177,21 @@ class Duplex:
         elif sink is not None:
             sink.wait()
         self._next_at = time.monotonic() + SHORTEST_S
-        played = self._next_block()
+        return heard
+
+    def _answer(self, heard: bytes | None, sink: Output | None) -> None:
+        """Plays the next chunk, and delivers what was heard."""
+        played = self._next_chunk()
         if sink is not None:
             sink.write(played)
         self._deliver(b"" if heard is None else self._clean(heard, played))
 
-    def _next_block(self) -> bytes:
-        block = self._playout.next()
+    def _next_chunk(self) -> bytes:
+        chunk = b"".join(self._playout.next() for _ in range(CHUNK_BLOCKS))
         speaker = self._halves.speaker
         if speaker is None or speaker.mute:
             return SILENCE
-        return amplify(block, speaker.gain_db)
+        return amplify(chunk, speaker.gain_db)
 
     def _clean(self, heard: bytes, played: bytes) -> bytes:
         microphone = self._halves.microphone
@@ -196,8 +205,8 @@ class Duplex:
         """Waits RETRY_S. Sounds go on meanwhile, so that a card that returns plays no old ones."""
         until = time.monotonic() + RETRY_S
         while time.monotonic() < until and wanted():
-            time.sleep(BLOCK_S)
-            self._playout.next()
+            time.sleep(CHUNK_S)
+            self._next_chunk()
             self._deliver(b"")
 
     def _cards_now(self) -> bytes:

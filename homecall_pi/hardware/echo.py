@@ -34,11 +34,11 @@ class EchoCanceller:
         )
 
     def clean(self, heard: bytes, played: bytes) -> bytes:
-        """The block that the microphone heard, without the echo of what the loudspeaker plays.
+        """The blocks that the microphone heard, without the echo of what the loudspeaker plays.
 
-        `played` is as long, and is to be the block that was handed to the loudspeaker at the time
-        at which `heard` came. How much later it is heard, the canceller finds out by itself; it
-        must not be earlier.
+        `played` is as long, and is to be what was handed to the loudspeaker at the time at which
+        `heard` came. How much later it is heard, the canceller finds out by itself; it must not be
+        earlier.
         """
         samples = self._np.frombuffer(heard, self._np.int16)
         reference = self._np.frombuffer(played, self._np.int16)

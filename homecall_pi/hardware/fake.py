@@ -191,9 +191,9 @@ class FakeSpeaker:
         if self._worker is None:
             self._finish_the_sound()
 
-    def play(self, block: bytes) -> None:
-        """Queues one block of the voice."""
-        self._playout.play(block)
+    def play(self, sound: bytes) -> None:
+        """Queues blocks of the voice."""
+        self._playout.play(sound)
 
     def stop(self) -> None:
         """Closes the loudspeaker to the voice."""

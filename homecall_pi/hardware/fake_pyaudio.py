@@ -19,6 +19,7 @@ _INVALID_DEVICE = -9996
 _DEVICE_UNAVAILABLE = -9985
 _STREAM_CLOSED = -9988
 _KEPT_BLOCKS = 1000
+_BLOCK_BYTES = 960
 
 
 class Card:
@@ -166,7 +167,8 @@ class _Stream:
         while self._check(self.get_write_available()) < len(frames) // 2:
             time.sleep(0.001)
         self._done += len(frames) // 2
-        self._card.played.append(frames)
+        for start in range(0, len(frames), _BLOCK_BYTES):
+            self._card.played.append(frames[start : start + _BLOCK_BYTES])
 
     def _check(self, frames: int) -> int:
         if frames < 0:

@@ -74,8 +74,8 @@ class NullSpeaker:
     def sound(self, once: bytes, then: bytes = b"") -> None:
         """Plays to nobody."""
 
-    def play(self, block: bytes) -> None:
-        """Drops the block."""
+    def play(self, sound: bytes) -> None:
+        """Drops the sound."""
 
     def stop(self) -> None:
         """Has nothing to stop."""

@@ -15,26 +15,25 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from ..core.ports import BLOCK_SAMPLES, SAMPLE_RATE
+from ..core.ports import BLOCK_SAMPLES, CHUNK_SAMPLES, SAMPLE_RATE
 from ..errors import HardwareError
 
 POLL_S = 0.005
-"""Seconds between two looks whether a block is there. Waiting inside PortAudio could not be ended,
+"""Seconds between two looks whether a chunk is there. Waiting inside PortAudio could not be ended,
 and some cards that are unplugged, or wedged, deliver nothing for ever without an error."""
 START_S = 2.5
 """Seconds that a card may take to its first sample; a sound server that slept takes two."""
 STALL_S = 1.0
 """Seconds without a sample after which a card has failed."""
-MAX_BLOCKS_WAITING = 3
-"""Blocks that may wait for room in the card."""
-CUSHION_BLOCKS = 3
-"""Blocks in store at the start, and after the card ran dry: a thread that is late by so much, or
-blocks that come in bursts, are not heard."""
+MAX_WAITING = 4 * BLOCK_SAMPLES
+"""Samples (40 ms) that may wait for room in the card."""
+CUSHION = 4 * BLOCK_SAMPLES
+"""Samples in store at the start, and after the card ran dry. Half of it is that chunk itself: a
+thread that is late by the other half, or sound that comes in bursts, is not heard."""
 ALMOST_DRY = 120
-"""Frames (2.5 ms) in store, below which nothing can come in time."""
-SILENCE = bytes(2 * BLOCK_SAMPLES)
-MAX_BLOCKS_HEARD = 50
-"""Blocks of the microphone (0.5 s) that may wait for us. Nobody wants to hear older ones."""
+"""Samples (2.5 ms) in store, below which nothing can come in time."""
+MAX_CHUNKS_HEARD = 25
+"""Chunks of the microphone (0.5 s) that may wait for us. Nobody wants to hear older ones."""
 LATENCY_MSEC = "40"
 """Asked of PulseAudio, whose plug-in for ALSA would buffer 80 ms. With 20 it often runs dry."""
 
@@ -84,7 +83,8 @@ class Devices:
                 rate=SAMPLE_RATE,
                 channels=1,
                 format=self._format,
-                frames_per_buffer=BLOCK_SAMPLES,
+                # Of two of these, PortAudio makes the card's own buffer.
+                frames_per_buffer=CHUNK_SAMPLES,
                 **{way: True, f"{way}_device_index": self._find(way, device)},
             )
         except (OSError, ValueError) as error:
@@ -117,9 +117,9 @@ class Input:
         self._stream = stream
         self._started = False
         self._patience = time.monotonic() + START_S
-        self._blocks: deque[bytes] = deque(maxlen=MAX_BLOCKS_HEARD)
+        self._chunks: deque[bytes] = deque(maxlen=MAX_CHUNKS_HEARD)
         self._next_at = 0.0
-        """Before then, there cannot be another block."""
+        """Before then, there cannot be another chunk."""
 
     @property
     def started(self) -> bool:
@@ -129,34 +129,37 @@ class Input:
             HardwareError: the card is gone or delivers nothing.
         """
         if not self._started:
-            self._started = _ask(self._stream.get_read_available) >= BLOCK_SAMPLES
+            self._started = _ask(self._stream.get_read_available) >= CHUNK_SAMPLES
             if not self._started and time.monotonic() > self._patience:
                 raise HardwareError("does not work")
         return self._started
 
-    def read(self, meanwhile: Callable[[], None] = lambda: None) -> bytes:
-        """The next block, waiting for it, and doing something else every POLL_S meanwhile.
+    def read(self, meanwhile: Callable[[], bool] = lambda: False) -> bytes:
+        """The next chunk, waiting for it.
+
+        As long as `meanwhile` says so, it is called every POLL_S.
 
         Raises:
             HardwareError: the card is gone or delivers nothing.
         """
-        if not self._blocks:
+        if not self._chunks:
             self._fetch(meanwhile)
-        return self._blocks.popleft()
+        return self._chunks.popleft()
 
-    def _fetch(self, meanwhile: Callable[[], None]) -> None:
-        """All the blocks that are there: asking for each costs more than it does."""
-        time.sleep(max(0.0, self._next_at - time.monotonic()))
+    def _fetch(self, meanwhile: Callable[[], bool]) -> None:
+        """All the chunks that are there: asking for each costs more than it does."""
+        while (left_s := self._next_at - time.monotonic()) > 0:
+            time.sleep(min(left_s, POLL_S) if meanwhile() else left_s)
         patience = time.monotonic() + STALL_S
-        frames = _wait_for_a_block(self._stream.get_read_available, patience, meanwhile)
-        count, rest = divmod(frames, BLOCK_SAMPLES)
+        frames = _wait_for_a_chunk(self._stream.get_read_available, patience, meanwhile)
+        count, rest = divmod(frames, CHUNK_SAMPLES)
         try:
-            sound = self._stream.read(count * BLOCK_SAMPLES, exception_on_overflow=False)
+            sound = self._stream.read(count * CHUNK_SAMPLES, exception_on_overflow=False)
         except OSError as error:
             raise HardwareError(f"is gone ({error})") from None
         size = len(sound) // count
-        self._blocks += (sound[index * size :][:size] for index in range(count))
-        self._next_at = time.monotonic() + (BLOCK_SAMPLES - rest) / SAMPLE_RATE
+        self._chunks += (sound[index * size :][:size] for index in range(count))
+        self._next_at = time.monotonic() + (CHUNK_SAMPLES - rest) / SAMPLE_RATE
 
     def close(self) -> None:
         """Closes it, whatever has become of the card."""
@@ -166,45 +169,46 @@ class Input:
 class Output:
     """An open loudspeaker.
 
-    A block for which the card has no room waits. Were it dropped, a thread that was late, and then
-    has several blocks at once, would leave the card with less in store than before. The card's own
-    buffer may be shorter than the time between two bursts of blocks: `flush` it meanwhile.
+    Sound for which the card has no room waits. Were it dropped, a thread that was late, and then
+    has several chunks at once, would leave the card with less in store than before. The card's own
+    buffer may be shorter than the time between two bursts of chunks: `flush` it meanwhile.
 
-    When it runs dry, silence goes ahead of the next block, so that there is something in store
+    When it runs dry, silence goes ahead of the next chunk, so that there is something in store
     again. Else it would be dry after each.
     """
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
         self._size = 0
-        self._waiting: deque[bytes] = deque(maxlen=MAX_BLOCKS_WAITING)
+        self._waiting = bytearray()
         self._patience = time.monotonic() + START_S
 
     def wait(self) -> None:
-        """Returns when there is room for a block: the pace, where no microphone gives one.
+        """Returns when there is room for a chunk: the pace, where no microphone gives one.
 
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        _wait_for_a_block(self._stream.get_write_available, self._patience)
+        _wait_for_a_chunk(self._stream.get_write_available, self._patience)
 
-    def write(self, block: bytes) -> None:
-        """Hands over a block; of too many that wait for room, the oldest is dropped.
+    def write(self, sound: bytes) -> None:
+        """Hands over whole blocks; of too many that wait for room, the oldest are dropped.
 
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        self._waiting.append(block)
+        self._waiting += sound
+        del self._waiting[: -2 * MAX_WAITING]
         self.flush()
 
-    def flush(self) -> None:
-        """Hands over what waits, as far as there is room now.
+    def flush(self) -> bool:
+        """Hands over what waits, as far as there is room now; whether something still waits.
 
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
         if not self._waiting:
-            return
+            return False
         room = _ask(self._stream.get_write_available)
         now = time.monotonic()
         if room >= BLOCK_SAMPLES:
@@ -213,12 +217,18 @@ class Output:
             raise HardwareError("does not work")
         self._size = max(self._size, room)
         if room > self._size - ALMOST_DRY:
-            self._waiting.extendleft([SILENCE] * (CUSHION_BLOCKS - len(self._waiting)))
+            self._waiting[:0] = bytes(max(0, 2 * CUSHION - len(self._waiting)))
+        self._hand_over(min(room, len(self._waiting) // 2) // BLOCK_SAMPLES * BLOCK_SAMPLES)
+        return bool(self._waiting)
+
+    def _hand_over(self, frames: int) -> None:
+        if frames == 0:
+            return
+        sound = bytes(self._waiting[: 2 * frames])
+        del self._waiting[: 2 * frames]
         try:
-            while self._waiting and room >= BLOCK_SAMPLES:
-                # Told of an underflow by an exception, PyAudio would close the stream.
-                self._stream.write(self._waiting.popleft(), exception_on_underflow=False)
-                room -= BLOCK_SAMPLES
+            # Told of an underflow by an exception, PyAudio would close the stream.
+            self._stream.write(sound, exception_on_underflow=False)
         except OSError as error:
             raise HardwareError(f"is gone ({error})") from None
 
@@ -242,15 +252,15 @@ def _ask(available: Callable[[], int]) -> int:
     return frames
 
 
-def _wait_for_a_block(
-    available: Callable[[], int], patience: float, meanwhile: Callable[[], None] = lambda: None
+def _wait_for_a_chunk(
+    available: Callable[[], int], patience: float, meanwhile: Callable[[], object] = lambda: None
 ) -> int:
-    """Waits until a block is available, or the time `patience`; the frames that are.
+    """Waits until a chunk is available, or the time `patience`; the frames that are.
 
     Raises:
         HardwareError: none comes, or the card is gone.
     """
-    while (frames := _ask(available)) < BLOCK_SAMPLES:
+    while (frames := _ask(available)) < CHUNK_SAMPLES:
         if time.monotonic() > patience:
             raise HardwareError("does not work")
         meanwhile()

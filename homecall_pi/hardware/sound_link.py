@@ -17,6 +17,7 @@ from typing import Protocol
 
 import msgspec
 
+from ..core.playout import BLOCK_BYTES
 from .sound_messages import (
     MAX_MESSAGE_BYTES,
     FromProgram,
@@ -126,11 +127,11 @@ class Link:
             files = [_file(samples, stack)] if isinstance(message, Sound) else []
             socket.send_fds(self._line, [encode(message)], files)
 
-    def play(self, block: bytes) -> None:
-        """Queues one block of the voice. It waits for ever if the program does not take it."""
-        self._sent += 1
+    def play(self, sound: bytes) -> None:
+        """Queues blocks of the voice. They wait for ever if the program does not take them."""
+        self._sent += len(sound) // BLOCK_BYTES
         with contextlib.suppress(OSError):
-            self._line.send(encode(Voice(block)))
+            self._line.send(encode(Voice(sound)))
 
     @property
     def waiting(self) -> int:

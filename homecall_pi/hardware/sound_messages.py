@@ -52,9 +52,9 @@ class Speak(_Message, frozen=True):
 
 
 class Voice(_Message, frozen=True):
-    """To the program: one block of the voice."""
+    """To the program: whole blocks of the voice."""
 
-    block: bytes
+    sound: bytes
 
 
 class Sound(_Message, frozen=True):
@@ -65,7 +65,7 @@ class Sound(_Message, frozen=True):
 
 
 class Moved(_Message, frozen=True):
-    """From the program, each 10 ms while the card is wanted: a block was moved, or its time passed.
+    """From the program, each 20 ms while the card is wanted: a chunk was moved, or its time passed.
 
     These are also its heartbeat.
     """

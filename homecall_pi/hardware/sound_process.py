@@ -95,8 +95,8 @@ class Program:
             self._ended = True
             return
         match decode_to_program(content):
-            case Voice(block):
-                self._playout.play(block)
+            case Voice(sound):
+                self._playout.play(sound)
             case Hear(on):
                 self._hearing = on
             case Speak(on):

@@ -70,7 +70,7 @@ class SoundCard:
         self._tell(Hear(sink is not None))
 
     def speak(self, on_room: Callable[[], None] | None) -> None:
-        """Opens the loudspeaker to the voice, telling of each block's room; None: closes it."""
+        """Opens the loudspeaker to the voice, telling whenever there is room; None: closes it."""
         self._on_room = on_room
         self._tell(Speak(on_room is not None))
 
@@ -79,10 +79,10 @@ class SoundCard:
         self._repeated = then
         self._tell(Sound(len(once)), once + then)
 
-    def play(self, block: bytes) -> None:
-        """Queues one block of the voice."""
+    def play(self, sound: bytes) -> None:
+        """Queues blocks of the voice."""
         if self._link is not None:
-            self._link.play(block)
+            self._link.play(sound)
 
     @property
     def waiting(self) -> int:
@@ -174,9 +174,9 @@ class CardSpeaker:
         """Blocks of the voice that are queued."""
         return self._card.waiting
 
-    def play(self, block: bytes) -> None:
-        """Queues one block of the voice."""
-        self._card.play(block)
+    def play(self, sound: bytes) -> None:
+        """Queues blocks of the voice."""
+        self._card.play(sound)
 
     def sound(self, once: bytes, then: bytes = b"") -> None:
         """Plays a sound of the door's own, mixed with the voice."""

@@ -11,6 +11,8 @@ from .media_sender import MediaSender
 from .opus import FRAME_SAMPLES, VoiceEncoder
 from .rtp import RtpStream
 
+_FRAME_BYTES = 2 * FRAME_SAMPLES
+
 
 class VoiceSender(MediaSender):
     """Sends what the microphone hears."""
@@ -25,13 +27,14 @@ class VoiceSender(MediaSender):
         self._samples = 0
         self._loss = Loss()
 
-    def put(self, block: bytes) -> None:
-        """Takes one block from the microphone; before the connection stands, it is dropped."""
-        if self._stream is not None:
-            self._sound += block
-            if len(self._sound) >= 2 * FRAME_SAMPLES:
-                sound, self._sound = self._sound, b""
-                self._guard(self._send_sound, self._stream, sound)
+    def put(self, sound: bytes) -> None:
+        """Takes sound from the microphone; before the connection stands, it is dropped."""
+        if self._stream is None:
+            return
+        self._sound += sound
+        while len(self._sound) >= _FRAME_BYTES:
+            frame, self._sound = self._sound[:_FRAME_BYTES], self._sound[_FRAME_BYTES:]
+            self._guard(self._send_frame, self._stream, frame)
 
     def _begin(self) -> None:
         self._encoder = VoiceEncoder()
@@ -41,6 +44,6 @@ class VoiceSender(MediaSender):
         if share is not None:
             self._encoder.expect_loss(share)
 
-    def _send_sound(self, stream: RtpStream, sound: bytes) -> None:
+    def _send_frame(self, stream: RtpStream, frame: bytes) -> None:
         pts, self._samples = self._samples, self._samples + FRAME_SAMPLES
-        self._send_media(stream, [self._encoder.encode(sound)], pts)
+        self._send_media(stream, [self._encoder.encode(frame)], pts)

@@ -1,7 +1,7 @@
 """The virtual card by itself: `python -m tests.bench.card SECONDS`, for `scripts/bench ear`.
 
 Plays a chirp each second by PyAudio and listens. Prints when it handed the chirps over, and what it
-heard: the time of each block, and its samples in hexadecimal.
+heard: the time of each chunk, and its samples in hexadecimal.
 """
 
 from __future__ import annotations
@@ -12,22 +12,21 @@ import time
 
 import numpy as np
 
-from homecall_pi.core.ports import BLOCK_SAMPLES
+from homecall_pi.core.ports import CHUNK_SAMPLES
 from homecall_pi.hardware import portaudio
 from tests.bench.listening import CHIRPS, to_bytes
 
 
 def main(seconds: float) -> None:
-    """A block in, a block out."""
+    """A chunk in, a chunk out."""
     devices = portaudio.Devices(portaudio.load())
     microphone, speaker = devices.microphone(""), devices.speaker("")
     sound = to_bytes(np.pad(CHIRPS["family"], (0, 48_000 - len(CHIRPS["family"]))))
-    size = 2 * BLOCK_SAMPLES
+    size = 2 * CHUNK_SAMPLES
     played, heard = [], []
-    for count in range(int(100 * seconds)):
-        block = sound[count % 100 * size :][:size]
-        speaker.write(block)
-        if count % 100 == 0:
+    for count in range(int(50 * seconds)):
+        speaker.write(sound[count % 50 * size :][:size])
+        if count % 50 == 0:
             played.append(time.time())
         came = microphone.read(speaker.flush).hex()
         heard.append((time.time(), came))

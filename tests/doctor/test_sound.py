@@ -11,11 +11,11 @@ import pytest
 
 from homecall_pi.config.parts import MicrophoneConfig, SoundsConfig, SpeakerConfig
 from homecall_pi.control import Status
-from homecall_pi.core.ports import BLOCK_SAMPLES, SAMPLE_RATE
+from homecall_pi.core.ports import BLOCK_SAMPLES, CHUNK_SAMPLES, SAMPLE_RATE
 from homecall_pi.doctor import sound
 from homecall_pi.doctor.finding import Finding
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
-from homecall_pi.hardware.portaudio import CUSHION_BLOCKS
+from homecall_pi.hardware.portaudio import CUSHION
 
 MICROPHONE = MicrophoneConfig(source="pyaudio")
 SPEAKER = SpeakerConfig(source="pyaudio")
@@ -34,8 +34,8 @@ def machine(card: Card) -> Machine:
 
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "LISTEN_BLOCKS", 5)
-    monkeypatch.setattr(sound, "SETTLE_BLOCKS", 1)
+    monkeypatch.setattr(sound, "LISTEN_CHUNKS", 5)
+    monkeypatch.setattr(sound, "SETTLE_CHUNKS", 1)
 
 
 def tone(peak: float, count: int = SAMPLE_RATE) -> bytes:
@@ -120,7 +120,7 @@ def test_with_play_the_chime_is_heard(
     monkeypatch.setattr(sound, "synthesise", lambda _: tone(0.2, 10 * BLOCK_SAMPLES))
     found = speaker(machine, play=True)
     assert (found.status, "played the chime" in found.found) == ("ok", True)
-    played = b"".join(list(card.played)[CUSHION_BLOCKS - 1 :])
+    played = b"".join(card.played)[2 * (CUSHION - CHUNK_SAMPLES) :]
     assert played[: 2 * 10 * BLOCK_SAMPLES] == tone(0.2, 10 * BLOCK_SAMPLES)
 
 

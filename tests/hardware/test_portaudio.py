@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from homecall_pi.core.ports import BLOCK_SAMPLES
-from homecall_pi.hardware.portaudio import MAX_BLOCKS_HEARD, Input
+from homecall_pi.core.ports import CHUNK_SAMPLES
+from homecall_pi.hardware.portaudio import MAX_CHUNKS_HEARD, Input
 
 
 class Stream:
     """A card that kept all it heard while nobody asked."""
 
-    def __init__(self, blocks: int) -> None:
-        numbers = range(blocks)
-        self._sound = b"".join(n.to_bytes(2, "big") * BLOCK_SAMPLES for n in numbers)
+    def __init__(self, chunks: int) -> None:
+        numbers = range(chunks)
+        self._sound = b"".join(n.to_bytes(2, "big") * CHUNK_SAMPLES for n in numbers)
 
     def get_read_available(self) -> int:
         return len(self._sound) // 2
@@ -22,7 +22,7 @@ class Stream:
 
 
 def test_of_what_was_heard_long_ago_the_newest_is_kept():
-    microphone = Input(Stream(3 * MAX_BLOCKS_HEARD))
-    heard = [microphone.read() for _ in range(MAX_BLOCKS_HEARD)]
-    numbers = [int.from_bytes(block[:2], "big") for block in heard]
-    assert numbers == list(range(2 * MAX_BLOCKS_HEARD, 3 * MAX_BLOCKS_HEARD))
+    microphone = Input(Stream(3 * MAX_CHUNKS_HEARD))
+    heard = [microphone.read() for _ in range(MAX_CHUNKS_HEARD)]
+    numbers = [int.from_bytes(chunk[:2], "big") for chunk in heard]
+    assert numbers == list(range(2 * MAX_CHUNKS_HEARD, 3 * MAX_CHUNKS_HEARD))

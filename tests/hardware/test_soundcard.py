@@ -35,6 +35,16 @@ def block(value: int) -> bytes:
     return value.to_bytes(2, "little") * BLOCK_SAMPLES
 
 
+def into(blocks: list[bytes]) -> Callable[[bytes], None]:
+    """A sink of sound, by the block."""
+    size = len(SILENCE)
+
+    def take(sound: bytes) -> None:
+        blocks.extend(sound[start : start + size] for start in range(0, len(sound), size))
+
+    return take
+
+
 async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(PATIENCE_S):
         while not condition():
@@ -66,7 +76,7 @@ class Thread:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound_process, "LINGER_S", 0.01)
     monkeypatch.setattr(duplex, "RETRY_S", 0.02)
-    monkeypatch.setattr(duplex, "STEADY_BLOCKS", 3)
+    monkeypatch.setattr(duplex, "STEADY_CHUNKS", 3)
     monkeypatch.setattr(sound_link, "LOOK_S", 0.02)
     monkeypatch.setattr(soundcard, "RETRY_S", 0.02)
 
@@ -118,7 +128,7 @@ def idle(card: SoundCard) -> bool:
 async def test_what_the_microphone_hears_arrives_in_order(make: MakeCard, usb: Card):
     usb.said += [block(value) for value in range(1, 6)]
     card, heard = make(), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: len(heard) >= 6)
     assert heard[:6] == [*(block(value) for value in range(1, 6)), SILENCE]
     await off(card)
@@ -161,7 +171,7 @@ async def test_portaudio_is_called_on_threads_of_its_own(make: MakeCard, machine
 
 async def test_a_card_that_is_off_delivers_nothing(make: MakeCard):
     card, heard = make(), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: heard)
     card.speaker.start(idly)
     card.microphone.stop()
@@ -177,7 +187,7 @@ async def test_it_can_be_switched_off_and_on_again_and_portaudio_stays_ready(
     card = make()
     for _ in range(3):
         heard: list[bytes] = []
-        card.microphone.start(heard.append)
+        card.microphone.start(into(heard))
         await until(lambda heard=heard: heard)
         await off(card)
     assert usb.opened == 6
@@ -189,7 +199,7 @@ async def test_switching_off_and_on_at_once_keeps_the_card_open(make: MakeCard, 
     card.microphone.start(lambda _: None)
     await until(lambda: usb.opened == 2)
     card.microphone.stop()
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: heard)
     assert usb.opened == 2
     await off(card)
@@ -205,7 +215,7 @@ async def test_a_half_that_is_not_wanted_is_not_opened(
 ):
     card = make(Halves(halves.microphone, halves.speaker, cancel_echo=False))
     heard: list[bytes] = []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.start(idly)
     card.speaker.play(block(9))
     await until(lambda: heard or block(9) in usb.played)
@@ -216,7 +226,7 @@ async def test_a_half_that_is_not_wanted_is_not_opened(
 async def test_gain_and_mute(make: MakeCard, usb: Card):
     card, heard = make(Halves(Half(gain_db=6.03), Half(mute=True), cancel_echo=False)), []
     usb.said.append(block(100))
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.start(idly)
     card.speaker.play(block(100))
     await until(lambda: block(200) in heard and card.speaker.waiting == 0)
@@ -228,7 +238,7 @@ async def test_gain_and_mute(make: MakeCard, usb: Card):
 async def test_a_muted_microphone_delivers_silence(make: MakeCard, usb: Card):
     card, heard = make(Halves(Half(mute=True), None)), []
     usb.said += [block(100)] * 3
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: len(heard) > 3)
     assert set(heard) == {SILENCE}
     await off(card)
@@ -239,11 +249,11 @@ async def test_the_canceller_is_given_what_was_heard_and_what_is_played(
 ):
     class Canceller:
         def clean(self, heard: bytes, played: bytes) -> bytes:
-            return played if played != SILENCE else heard
+            return played if any(played) else heard
 
     monkeypatch.setattr(duplex, "EchoCanceller", Canceller)
     card, heard = make(Halves(Half(), Half())), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.sound(b"", block(7))
     await until(lambda: block(7) in heard)
     await off(card)
@@ -289,7 +299,7 @@ async def test_a_machine_without_cards_costs_the_sound_alone(
 ):
     machine.unplug(usb)
     card, heard = make(), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.start(idly)
     card.speaker.play(SILENCE)
     await until(lambda: caplog.messages)
@@ -326,7 +336,7 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     monkeypatch.setattr(portaudio, "START_S", 0.05)
     caplog.set_level(logging.INFO)
     card, heard = make(), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.start(idly)
     await until(lambda: heard)
     with away(machine, usb, fault):
@@ -365,7 +375,7 @@ async def test_a_portaudio_that_never_returns_is_given_up_and_another_one_starte
         return started[-1]
 
     card, heard = SoundCard(BOTH, spawn=spawn), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.sound(b"", block(7))
     await until(lambda: heard and card._link._works)
     usb.answers.clear()
@@ -391,7 +401,7 @@ async def test_a_busy_card_is_used_as_soon_as_it_is_free(
 ):
     usb.busy = True
     card, heard = make(), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: caplog.messages)
     assert "Device unavailable" in caplog.messages[0]
     usb.busy = False
@@ -413,7 +423,7 @@ async def test_a_missing_microphone_hardly_disturbs_the_loudspeaker_until_it_is_
     machine.plug(hat)
     machine.unplug(usb)
     card, heard = make(Halves(Half(device="usb"), Half(device="i2s"), cancel_echo=False)), []
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     card.speaker.start(idly)
     await until(lambda: len(hat.played) > 40)
     assert hat.opened < 12, "each opening interrupts it"
@@ -459,7 +469,7 @@ async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
         "import __main__ as program\n"
         "from homecall_pi.hardware import duplex\n"
         "from homecall_pi.hardware.fake_pyaudio import Card, Machine\n"
-        "program.LINGER_S, duplex.STEADY_BLOCKS = 0.01, 3\n"
+        "program.LINGER_S, duplex.STEADY_CHUNKS = 0.01, 3\n"
         "machine = Machine(Card('USB'))\n"
         "PyAudio, paInt16 = machine.PyAudio, machine.paInt16\n"
     )
@@ -472,7 +482,7 @@ async def real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 async def test_the_program_is_a_process_that_hears_and_plays(real: SoundCard):
     heard: list[bytes] = []
-    real.microphone.start(heard.append)
+    real.microphone.start(into(heard))
     real.speaker.start(idly)
     real.speaker.sound(block(7))
     real.speaker.play(block(8))
@@ -537,7 +547,7 @@ async def test_where_nothing_is_to_be_had_for_the_program_it_starts_later(
     card, heard = SoundCard(BOTH, spawn=spawn), []
     card.speaker.sound(b"")
     card.speaker.start(idly)
-    card.microphone.start(heard.append)
+    card.microphone.start(into(heard))
     await until(lambda: poverty.refused > 5)
     poverty.fault = None
     await until(lambda: heard)
@@ -577,7 +587,7 @@ async def test_a_process_that_crashes_or_hangs_is_replaced_with_one_line_each(
 ):
     caplog.set_level(logging.INFO)
     heard: list[bytes] = []
-    real.microphone.start(heard.append)
+    real.microphone.start(into(heard))
     await until(lambda: heard and real._link._works)
     first = real._link._process
     os.kill(first.pid, number)
