@@ -1,7 +1,7 @@
-"""What a screen reader finds on the page, in each of its states."""
+"""What a screen reader, or anybody, finds on the page, in each of its states."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -96,3 +96,33 @@ async def test_that_the_microphone_is_muted_is_told(family, door):
     - status "Messages":
       - paragraph: Microphone muted
     """)
+
+
+async def later(page: Page) -> None:
+    """As after a while."""
+    await page.evaluate("for (const each of document.getAnimations()) each.finish()")
+
+
+async def test_a_page_of_which_a_part_is_missing_says_so_after_a_while(family):
+    stuck = family.page.locator(".stuck")
+    await family.page.route("**/ring.js", lambda route: route.abort())
+    await family.page.goto(family.board.link)
+    await expect(stuck).to_be_hidden()
+    await later(family.page)
+    await expect(stuck).to_be_visible()
+    await expect(stuck).to_contain_text("load it again")
+
+
+async def test_a_page_that_starts_does_not(family):
+    await family.page.goto(family.board.link)
+    await family.until_state("name")
+    await later(family.page)
+    await expect(family.page.locator(".stuck")).to_be_hidden()
+
+
+async def test_nor_does_one_whose_browser_cannot_make_calls(family):
+    await family.page.add_init_script("delete globalThis.RTCPeerConnection")
+    await family.page.goto(family.board.link)
+    await expect(family.page.locator("#unsupported")).to_be_visible()
+    await later(family.page)
+    await expect(family.page.locator(".stuck")).to_be_hidden()
