@@ -182,6 +182,11 @@ def sweep(call: Call) -> tuple[Action, ...]:
     return (Sweep(),) if call.line and not call.replaces_offers else ()
 
 
+def offering_deadline(call: Call, _: DeadlinePassed, now: float, limits: Limits) -> Outcome:
+    """No offer was made in all the time; or nobody answered those that were made before."""
+    return end(call, Reason.NO_ANSWER if call.offers > 1 else Reason.FAILED)
+
+
 def ring_deadline(call: Call, _: DeadlinePassed, now: float, limits: Limits) -> Outcome:
     """Nobody answered, or nobody could be asked."""
     sent = call.offer is None or call.standing or call.preview

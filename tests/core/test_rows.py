@@ -173,6 +173,19 @@ def test_a_preview_that_vanishes_is_offered_anew_while_the_ring_lasts(
     assert (door.call.number, door.call.deadline) == (1, until)
 
 
+def test_an_offer_that_is_never_made_fails(door: Door) -> None:
+    door.on(Pressed())
+    assert Show(State.IDLE, Reason.FAILED) in door.wait_for_deadline()
+
+
+def test_a_ring_that_ends_while_it_is_offered_anew_was_not_answered(door: Door) -> None:
+    door.ring()
+    door.answered_by(control=True)
+    door.on(PeerClosed(1))
+    assert door.call.state is State.OFFERING
+    assert Show(State.IDLE, Reason.NO_ANSWER) in door.wait_for_deadline()
+
+
 def test_connecting_that_takes_too_long_is_offered_anew(door: Door) -> None:
     door.ring()
     door.on(AnswerReceived(an_answer(an_offer(1), control=False)))
