@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 import statistics
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias
@@ -105,19 +106,26 @@ def delays(said: list[float], heard: list[float]) -> list[float]:
 
 
 def whole_share(said: Recording, heard: Recording) -> float:
-    """Share of the time of speech that came out without a gap of more than GAP_S."""
+    """Share of the time of speech that came out without a gap of more than GAP_S.
+
+    No number if nothing was said.
+    """
     good = total = 0
     for part, lag, came in _stretches(said, heard):
         active = part > SPOKEN_DBFS
         missing = active & (came[lag : lag + len(part)] < part + MISSING_DB)
         total += int(active.sum())
         good += int(active.sum()) - _in_gaps(missing)
-    return good / total
+    return good / total if total else math.nan
 
 
 def lateness(said: Recording, heard: Recording) -> float:
-    """Seconds by which speech comes out later, in the middle, to FRAME_S."""
-    return FRAME_S * statistics.median(lag for _, lag, _ in _stretches(said, heard))
+    """Seconds by which speech comes out later, in the middle, to FRAME_S.
+
+    No number if nothing was said.
+    """
+    lags = [lag for _, lag, _ in _stretches(said, heard)]
+    return FRAME_S * statistics.median(lags) if lags else math.nan
 
 
 def _stretches(said: Recording, heard: Recording) -> Iterator[tuple[Samples, int, Samples]]:
