@@ -75,7 +75,7 @@ def _silent(path: Path, error: HomeCallError) -> Finding:
     if isinstance(cause, FileNotFoundError | ConnectionRefusedError):
         return warn(
             f"no daemon listens on {path}",
-            "sudo systemctl start homecall-pi, or name its socket: --control PATH",
+            "sudo systemctl start homecall-pi, or homecall-pi run; --control PATH names its socket",
         )
     return fail(
         f"the daemon on {path} does not answer",
@@ -99,9 +99,10 @@ def state(name: str, unit: Properties) -> Finding | None:
             "there is no systemd here to keep the daemon running",
             "run it yourself: homecall-pi run",
         )
+    if unit["LoadState"] == "masked":
+        return warn(f"{name} is masked", f"sudo systemctl unmask {name}")
     if unit["LoadState"] != "loaded":
-        cure = "sudo systemctl unmask" if unit["LoadState"] == "masked" else "scripts/install.sh"
-        return warn(f"{name} is {unit['LoadState']}", f"{cure} {name}")
+        return warn(f"{name} is not installed ({unit['LoadState']})", "sudo scripts/install.sh")
     return _trouble(name, unit) or ok(
         f"{unit['ActiveState']}, starts with the board{_status(unit)}"
     )

@@ -190,7 +190,8 @@ def _tls_cure(error: ssl.SSLError, cert: str, key: str) -> str:
             f"The key {key} does not belong to the certificate {cert}. Set tls_cert and tls_key "
             "to a pair that was issued together."
         )
+    reason = f" ({error.reason})" if error.reason else ""
     return (
-        f"{cert} with {key} is no certificate with its key ({error.reason or 'unknown fault'}). "
+        f"{cert} with {key} is no certificate with its key{reason}. "
         "Both must be PEM files: tls_cert the certificate chain, tls_key the private key."
     )

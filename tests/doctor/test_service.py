@@ -122,7 +122,7 @@ def test_a_service_that_runs_and_will_run_is_well():
 @pytest.mark.parametrize(
     ("changed", "verdict", "words", "cure"),
     [
-        ({"LoadState": "not-found"}, "warn", "is not-found", "install.sh"),
+        ({"LoadState": "not-found"}, "warn", "is not installed", "sudo scripts/install.sh"),
         ({"LoadState": "masked"}, "warn", "is masked", "systemctl unmask"),
         ({"UnitFileState": "disabled"}, "fail", "does not start with the board", "enable --now"),
         ({"ActiveState": "inactive"}, "fail", "is stopped", "systemctl start"),
