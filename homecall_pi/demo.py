@@ -45,7 +45,7 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
         door += _clips(camera, microphone)
         with (
             contextlib.suppress(KeyboardInterrupt),
-            _process("serve", "--port", str(port)) as server,
+            _process("serve", "--port", str(port), "--log-level=warning") as server,
             _process("run", *door) as daemon,
         ):
             _wait_until_joined(socket, server, daemon)
@@ -64,7 +64,7 @@ def _clips(camera: str | None, microphone: str | None) -> Iterator[str]:
 @contextlib.contextmanager
 def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """One of our own commands, ended in good order at the end of the block."""
-    command = [sys.executable, "-m", "homecall_pi", *arguments, "--log-level", "warning"]
+    command = [sys.executable, "-m", "homecall_pi", *arguments]
     # In a session of its own, so that Ctrl-C ends it through the demo, the door before the server.
     process = subprocess.Popen(  # noqa: S603 - our own program
         command, stdin=subprocess.DEVNULL, start_new_session=True

@@ -96,6 +96,9 @@ async def test_enter_rings(demo: Demo, household: Household) -> None:
     demo.keyboard.write(b"\n")
     await demo.says("Ding-dong")
     await answered_call(demo, family)
+    await demo.says("answered by Anna after")
+    await family.page.click("#hangup")
+    await demo.says("ended after .* because somebody hung up")
 
 
 @pytest.mark.parametrize("demo", [()], indirect=True)
@@ -106,7 +109,9 @@ async def test_it_goes_on_without_a_keyboard(demo: Demo) -> None:
     await demo.says("Ding-dong")
     demo.process.send_signal(signal.SIGINT)
     output, _ = await demo.process.communicate()
-    assert (demo.process.returncode, output) == (0, b"")
+    *story, end = output.decode().splitlines()
+    assert (demo.process.returncode, end.endswith("stopped")) == (0, True)
+    assert all("INFO" in line for line in story), story
 
 
 @pytest.mark.parametrize("demo", [("--ring-every", "600")], indirect=True)
