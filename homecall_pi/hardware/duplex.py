@@ -168,16 +168,23 @@ class Duplex:
 
     def _hear(self, source: Input | None, sink: Output | None) -> bytes | None:
         """Waits for the time of the next chunk; what the microphone heard until then, if it can."""
-        # Sound servers deliver several chunks at once; taken at once, they would leave no time to
-        # whoever supplies the voice, chunk by chunk.
-        time.sleep(max(0.0, self._next_at - time.monotonic()))
         heard = None
         if source is not None and (source.started or sink is None):
+            if source.waiting:
+                self._pause()
             heard = source.read() if sink is None else source.read(sink.flush)
         elif sink is not None:
+            self._pause()
             sink.wait()
         self._next_at = time.monotonic() + SHORTEST_S
         return heard
+
+    def _pause(self) -> None:
+        """Sound servers deliver several chunks, or have room for them, at once.
+
+        Moved at once, they would leave no time to whoever supplies the voice, chunk by chunk.
+        """
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
 
     def _answer(self, heard: bytes | None, sink: Output | None) -> None:
         """Plays the next chunk, and delivers what was heard."""

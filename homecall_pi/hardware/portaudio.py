@@ -134,6 +134,11 @@ class Input:
                 raise HardwareError("does not work")
         return self._started
 
+    @property
+    def waiting(self) -> int:
+        """Chunks that can be read without waiting for them."""
+        return len(self._chunks)
+
     def read(self, meanwhile: Callable[[], bool] = lambda: False) -> bytes:
         """The next chunk, waiting for it.
 

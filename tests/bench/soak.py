@@ -36,14 +36,16 @@ SEED = 1
 def plan(calls: int) -> list[Kind]:
     """What happens, in order: everything in turn, shuffled, but the same each time.
 
-    Programs are replaced in the beginning only, for each begins anew with its memory.
+    Programs are replaced in the beginning only, before anything else, for each begins anew with its
+    memory, and is to be as warm as the others when it counts.
     """
     dice = random.Random(SEED)  # noqa: S311
     good = list(Counter(GOOD).elements())
     kinds = dice.sample(good, WARM_CALLS)
-    early = [*FAULTS, *RENEWALS, *RENEWALS]
-    early += dice.choices(good, k=STEADY_CALLS - WARM_CALLS - len(early))
+    early = [*RENEWALS, *RENEWALS]
     kinds += dice.sample(early, len(early))
+    rest = [*FAULTS, *dice.choices(good, k=STEADY_CALLS - len(kinds) - len(FAULTS))]
+    kinds += dice.sample(rest, len(rest))
     while len(kinds) < calls:
         turn = [*good, *FAULTS]
         kinds += dice.sample(turn, len(turn))
