@@ -26,3 +26,10 @@ def test_of_what_was_heard_long_ago_the_newest_is_kept():
     heard = [microphone.read() for _ in range(MAX_CHUNKS_HEARD)]
     numbers = [int.from_bytes(chunk[:2], "big") for chunk in heard]
     assert numbers == list(range(2 * MAX_CHUNKS_HEARD, 3 * MAX_CHUNKS_HEARD))
+
+
+def test_what_came_at_once_waits_to_be_read():
+    microphone = Input(Stream(3))
+    assert microphone.waiting == 0
+    microphone.read()
+    assert microphone.waiting == 2
