@@ -62,10 +62,11 @@ def serve(config_path: Path | None, **flags: Any) -> None:
     config = _load(config_path, False, flags)
     import uvloop
 
-    from . import log
+    from . import log, memory
     from . import serve as server
 
     log.set_up(config.log.level, config.log.format)
+    memory.set_up()
     uvloop.run(server.run(config))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import ssl
 from collections.abc import Callable, Iterator
@@ -18,6 +19,9 @@ log = logging.getLogger(__name__)
 
 MAX_LINES: Final = 512
 """Connections at a time, those in their handshakes included."""
+GONE_LINES: Final = 32
+"""Connections that may be gone and still hold their memory. Each is a knot of reference cycles with
+TLS buffers of 300 KB, and Python by itself unties them when there are hundreds."""
 TLS_HANDSHAKE_S: Final = 10.0
 TLS_SHUTDOWN_S: Final = 3.0
 WARNINGS_BURST: Final = 50.0
@@ -41,6 +45,7 @@ class Lines:
         self.on_oversize = on_oversize
         self.allowances = Allowances()
         self._present: dict[Line, None] = {}
+        self._gone = 0
         now = asyncio.get_running_loop().time()
         self._warnings = TokenBucket(burst=WARNINGS_BURST, rate_per_s=WARNINGS_PER_S, now=now)
 
@@ -64,6 +69,9 @@ class Lines:
     def discard(self, line: Line) -> None:
         """One less."""
         self._present.pop(line, None)
+        self._gone += 1
+        if self._gone % GONE_LINES == 0:
+            gc.collect()
 
     def warn(self, text: str) -> None:
         """Logs a client's fault, unless clients have filled enough of the log."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import socket
 import ssl
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import (
     AbstractAsyncContextManager,
@@ -674,6 +676,29 @@ class TestCrowds:
         door, anna = pair
         await door.send(candidate(DOOR))
         await anna.expect(candidate(DOOR))
+
+    async def test_those_that_are_gone_leave_no_memory_behind(
+        self,
+        start: Start,
+        tmp_path: Path,
+        write_certificate: Callable[..., tuple[Path, Path]],
+        monkeypatch: pytest.MonkeyPatch,
+    ):
+        monkeypatch.setattr(lines, "GONE_LINES", 3)
+        cert, key = map(str, write_certificate(tmp_path / "tls"))
+        running = await start(tls_cert=cert, tls_key=key)
+        context = ssl.create_default_context(cafile=cert)
+        seen: weakref.WeakSet[line.Line] = weakref.WeakSet()
+        gc.disable()  # it is not to be left to chance
+        try:
+            for _ in range(6):
+                url = f"wss://localhost:{running.port}/signal"
+                async with connect(url, host="127.0.0.1", ssl=context):
+                    seen.update(running._lines)
+                await until(lambda: not len(running._lines))
+            assert len(seen) < 3
+        finally:
+            gc.enable()
 
     async def test_the_log_does_not_grow_with_them(
         self,
