@@ -15,8 +15,8 @@ def set_up() -> None:
     Every call starts threads and moves pictures of a megabyte and more. Left alone, glibc keeps an
     arena per thread and, from the first large block that is freed, large blocks on the heap, where
     they leave holes: the daemon grew from 100 to 200 MB in 20 calls. Each TLS connection of the
-    server has buffers of 256 KB, of which little is used unless they are on the heap. Elsewhere than
-    on glibc nothing is set.
+    server has buffers of 256 KB, of which little is used unless they are on the heap. Elsewhere
+    than on glibc nothing is set.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

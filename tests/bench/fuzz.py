@@ -149,8 +149,13 @@ class Ringing:
         assert not any(isinstance(action, AcceptAnswer) for action in actions)
 
 
-def hostile_server(data: bytes) -> None:
-    """Frames of a server to a door that rings."""
+def hostile_server() -> Target:
+    """Takes frames of a server to a door that rings."""
+    loop = asyncio.new_event_loop()
+    return lambda data: loop.run_until_complete(ring_at_a_hostile_server(data))
+
+
+async def ring_at_a_hostile_server(data: bytes) -> None:
     provider = atheris.FuzzedDataProvider(data)
     door = Ringing()
     while provider.remaining_bytes():
@@ -270,7 +275,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "messages and rooms": lambda: decode_and_route,
     "server": Served,
     "descriptions and seals": lambda: descriptions,
-    "door, server hostile": lambda: hostile_server,
+    "door, server hostile": hostile_server,
 }
 
 
