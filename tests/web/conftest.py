@@ -260,6 +260,7 @@ async def door_page(browser: Browser) -> AsyncIterator[Page]:
         # The doors' tones need a page that was touched.
         await page.mouse.click(1, 1)
         yield page
+        await page.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -275,7 +276,11 @@ async def board() -> AsyncIterator[Board]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+async def context(browser: Browser, board: Board) -> AsyncIterator[BrowserContext]:
+    """A fresh browser profile, closed before the board: else it may come while that closes.
+
+    asyncio forgets such a connection (seen with Python 3.11), and a later test is blamed for it.
+    """
     made = await browser.new_context(locale="en-US")
     yield made
     await made.close()
