@@ -17,13 +17,15 @@ from .. import __version__
 from ..config.schema import Config
 from .finding import Finding, fail, ok, warn
 
+DEBIAN = ("python3-", "lib")
+
 
 class Library(msgspec.Struct, frozen=True):
     """A library that the program imports."""
 
     module: str
     package: str
-    """Its name on PyPI, or that of Debian's package if it begins with python3-."""
+    """Its name on PyPI, or that of Debian's package if it begins as one of `DEBIAN`."""
     least: tuple[int, ...] = ()
     distribution: str = ""
     """Under what name its version is found, if there is one to look at."""
@@ -36,7 +38,7 @@ class Library(msgspec.Struct, frozen=True):
 ALWAYS = (
     Library("aiortc", "aiortc", (1, 16), "aiortc"),
     Library("av", "av", (17, 1), "av"),
-    Library("opuslib_next", "opuslib-next", (1, 3, 1), "opuslib-next"),
+    Library("homecall_pi.webrtc.opus", "libopus0"),  # which it loads
     Library("uvloop", "uvloop", (0, 21), "uvloop"),
     Library("websockets", "websockets", (17,), "websockets"),
 )
@@ -105,10 +107,10 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 def _cures(libraries: Iterable[Library]) -> Iterator[str]:
     packages = [library.package for library in libraries]
-    if debian := [name for name in packages if name.startswith("python3-")]:
+    if debian := [name for name in packages if name.startswith(DEBIAN)]:
         yield (
             f"sudo apt install {' '.join(debian)}, "
             "and a virtual environment with --system-site-packages"
         )
-    if pypi := [name for name in packages if not name.startswith("python3-")]:
+    if pypi := [name for name in packages if not name.startswith(DEBIAN)]:
         yield f"sudo {sys.executable} -m pip install --upgrade {' '.join(pypi)}"

@@ -1,4 +1,4 @@
-"""Opus (RFC 6716) for a voice: what PyAV keeps from libopus, repair and concealment, is here."""
+"""Opus (RFC 6716) for a voice, by libopus: repair and concealment are what PyAV does not offer."""
 
 from __future__ import annotations
 
@@ -21,31 +21,71 @@ some; and at most, for the copies take their bits from the voice itself."""
 COMPLEXITY = 5
 """Of 10: above it, a Zero 2 W spends twice the time for a difference that voices do not show."""
 
-try:
-    import opuslib_next as _libopus
-    from opuslib_next.api.decoder import libopus_decode as _decode
-    from opuslib_next.api.encoder import libopus_encode as _encode
-except Exception as error:  # it raises a bare Exception when the C library is missing
-    raise OperatorError(f"{error} On Debian: apt install libopus0") from None
-
+_VOIP = 2048  # OPUS_APPLICATION_VOIP, and requests of opus_encoder_ctl(): opus_defines.h
+_SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4002, 4010, 4012, 4014
 
 _Frame = ctypes.c_int16 * FRAME_SAMPLES
+
+
+def _load() -> ctypes.CDLL:
+    """libopus, what is used of it declared.
+
+    Straight, without a package around it: those that there are make a Python number of each sample,
+    find the library by starting programs, and take more memory than all of ours.
+
+    Raises:
+        OperatorError: it is not installed.
+    """
+    try:
+        library = ctypes.CDLL("libopus.so.0")
+    except OSError as error:
+        raise OperatorError(
+            f"the Opus codec cannot be loaded ({error}); on Debian: sudo apt install libopus0"
+        ) from None
+    number, rate, pointer = ctypes.c_int, ctypes.c_int32, ctypes.c_void_p
+    library.opus_strerror.restype = ctypes.c_char_p
+    library.opus_encoder_init.argtypes = (pointer, rate, number, number)
+    library.opus_encode.argtypes = (pointer, pointer, number, pointer, rate)
+    library.opus_decoder_init.argtypes = (pointer, rate, number)
+    library.opus_decode.argtypes = (pointer, ctypes.c_char_p, rate, pointer, number, number)
+    return library
+
+
+_libopus = _load()
+
+
+class OpusError(Exception):
+    """libopus refuses."""
+
+
+def _checked(result: int) -> int:
+    """What a function of libopus returned, unless it is an error code (below 0)."""
+    if result < 0:
+        raise OpusError(_libopus.opus_strerror(result).decode())
+    return result
 
 
 class VoiceEncoder:
     """Makes packets of 20 ms out of mono sound."""
 
     def __init__(self) -> None:
-        self._encoder = _libopus.Encoder(SAMPLE_RATE, 1, "voip")
-        self._encoder.bitrate = BITRATE_BPS
-        self._encoder.inband_fec = 1
+        self._state = ctypes.create_string_buffer(_libopus.opus_encoder_get_size(1))
+        _checked(_libopus.opus_encoder_init(self._state, SAMPLE_RATE, 1, _VOIP))
+        self._set(_SET_BITRATE, BITRATE_BPS)
+        self._set(_SET_INBAND_FEC, 1)
+        self._set(_SET_COMPLEXITY, COMPLEXITY)
         self.expect_loss(0.0)
-        self._encoder.complexity = COMPLEXITY
         self._packet = ctypes.create_string_buffer(MAX_PACKET)
+
+    def _set(self, request: int, value: int) -> None:
+        # No argtypes: the function is variadic. A c_void_p keeps the pointer whole.
+        state = ctypes.c_void_p(ctypes.addressof(self._state))
+        _checked(_libopus.opus_encoder_ctl(state, request, ctypes.c_int32(value)))
 
     def expect_loss(self, share: float) -> None:
         """Makes the copies good for this share (0..1) of lost packets."""
-        self._encoder.packet_loss_perc = round(100 * min(max(share, LEAST_LOSS), MOST_LOSS))
+        percent = round(100 * min(max(share, LEAST_LOSS), MOST_LOSS))
+        self._set(_SET_PACKET_LOSS_PERC, percent)
 
     def encode(self, sound: bytes) -> bytes:
         """A packet of FRAME_SAMPLES samples, signed 16 bit.
@@ -54,19 +94,17 @@ class VoiceEncoder:
             OpusError: libopus refuses.
             ValueError: there are fewer samples.
         """
-        # Not by opuslib's own method, which makes a number of each byte first.
-        state, samples = self._encoder.encoder_state, _Frame.from_buffer_copy(sound)
-        size = _encode(state, samples, FRAME_SAMPLES, self._packet, MAX_PACKET)
-        if size < 0:
-            raise _libopus.OpusError(size)
-        return ctypes.string_at(self._packet, size)
+        samples = _Frame.from_buffer_copy(sound)
+        size = _libopus.opus_encode(self._state, samples, FRAME_SAMPLES, self._packet, MAX_PACKET)
+        return ctypes.string_at(self._packet, _checked(size))
 
 
 class VoiceDecoder:
     """Makes mono sound out of packets, also of those that are lost."""
 
     def __init__(self) -> None:
-        self._decoder = _libopus.Decoder(SAMPLE_RATE, 1)
+        self._state = ctypes.create_string_buffer(_libopus.opus_decoder_get_size(1))
+        _checked(_libopus.opus_decoder_init(self._state, SAMPLE_RATE, 1))
         self._samples = (ctypes.c_int16 * MAX_FRAME_SAMPLES)()
 
     def decode(self, packet: bytes) -> bytes:
@@ -83,7 +121,6 @@ class VoiceDecoder:
 
     def _decode(self, packet: bytes | None, frames: int, *, copy: bool = False) -> bytes:
         """The sound; none if the packet is damaged."""
-        # Not by opuslib's own method, which makes a number of each sample first.
-        state, size = self._decoder.decoder_state, len(packet or b"")
-        count = _decode(state, packet, size, self._samples, frames, copy)
+        size = len(packet or b"")
+        count = _libopus.opus_decode(self._state, packet, size, self._samples, frames, copy)
         return ctypes.string_at(self._samples, 2 * max(0, count))

@@ -28,7 +28,6 @@ DEVICE_LIBRARIES = (
     "libcamera",
     "lgpio",
     "numpy",
-    "opuslib_next",
     "OpenSSL",
     "picamera2",
     "pyaudio",

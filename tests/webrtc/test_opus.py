@@ -5,7 +5,11 @@ from __future__ import annotations
 import itertools
 from array import array
 
+import pytest
+
+from homecall_pi.errors import OperatorError
 from homecall_pi.hardware import clip
+from homecall_pi.webrtc import opus
 from homecall_pi.webrtc.opus import BITRATE_BPS, FRAME_SAMPLES, VoiceDecoder, VoiceEncoder
 
 
@@ -54,6 +58,40 @@ def test_a_lost_packet_is_repaired_better_than_concealed():
         repaired += distance(truth, one.repair(sent[lost + 1]))
         concealed += distance(truth, other.conceal())
     assert repaired < 0.5 * concealed
+
+
+def test_copies_are_the_better_the_more_loss_is_expected():
+    frames = voice(60)
+
+    def error(share: float) -> float:
+        encoder = VoiceEncoder()
+        encoder.expect_loss(share)
+        sent = [encoder.encode(frame) for frame in frames]
+        total = 0.0
+        for lost in range(10, 50, 4):
+            whole, patched = VoiceDecoder(), VoiceDecoder()
+            for packet in sent[:lost]:
+                whole.decode(packet)
+                patched.decode(packet)
+            total += distance(whole.decode(sent[lost]), patched.repair(sent[lost + 1]))
+        return total
+
+    assert error(0.3) < error(0.1)
+
+
+def test_what_libopus_refuses_is_told_in_its_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(opus, "BITRATE_BPS", -5)
+    with pytest.raises(opus.OpusError, match="invalid argument"):
+        VoiceEncoder()
+
+
+def test_a_machine_without_libopus_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(opus.ctypes, "CDLL", missing)
+    with pytest.raises(OperatorError, match=r"sudo apt install libopus0"):
+        opus._load()
 
 
 def test_concealment_fades():

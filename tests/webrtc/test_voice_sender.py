@@ -103,11 +103,13 @@ async def test_the_copies_are_made_for_the_loss_that_the_page_reports(
 ):
     await line.connect()
     monkeypatch.setattr(loss, "LEAST_S", 0.0)
+    shares: list[float] = []
+    monkeypatch.setattr(line.voice._encoder, "expect_loss", shares.append)
     ssrc, _ = hooks.ssrcs(line.sender)
     for lost, highest in ((0, 1000), (40, 1200)):
         report = RtcpReceiverInfo(ssrc, 0, lost, highest, 0, 0, 0)
         await line.sender._handle_rtcp_packet(RtcpRrPacket(1, [report]))
-    assert line.voice._encoder._encoder.packet_loss_perc == 20
+    assert shares[-1] == pytest.approx(0.2)
 
 
 async def test_a_failure_costs_its_packet_alone_and_is_told_once(
