@@ -22,5 +22,18 @@ def amplify(block: bytes, gain_db: float) -> bytes:
     return array("h", [_clip(int(sample * factor)) for sample in samples]).tobytes()
 
 
+def blend(first: bytes, second: bytes) -> bytes:
+    """One piece of sound that begins as the first and ends as the second, with no click between.
+
+    Of different length, they are joined instead.
+    """
+    if len(first) != len(second):
+        return first + second
+    one, other = array("h", first), array("h", second)
+    size = len(one)
+    pairs = enumerate(zip(one, other, strict=True))
+    return array("h", ((a * (size - i) + b * i) // size for i, (a, b) in pairs)).tobytes()
+
+
 def _clip(sample: int) -> int:
     return -LOUDEST if sample < -LOUDEST else min(sample, LOUDEST)

@@ -1,21 +1,23 @@
 """PyAudio's calls: finding a device by its name, and streams that never wait without end.
 
-Two streams, one each way, take 0.3 s of processor time per 10 s over PulseAudio. One stream for
-both ways, and callbacks out of PortAudio's own thread, were tried there: the first stood still, the
-second underflowed and took a whole core.
+Two streams, one each way, take 0.2 s of processor time per 10 s over PulseAudio. It is not asked
+for less delay (PULSE_LATENCY_MSEC): at 40 ms, what the microphone hears came in bursts of that, the
+loudspeaker needed as much in store, and both took half again. One stream for both ways, and
+callbacks out of PortAudio's own thread, were tried there: the first stood still, the second
+underflowed and took a whole core.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from ..core.ports import BLOCK_SAMPLES, CHUNK_SAMPLES, SAMPLE_RATE
+from ..core.samples import blend
 from ..errors import HardwareError
 
 POLL_S = 0.005
@@ -30,17 +32,16 @@ MAX_WAITING = 4 * BLOCK_SAMPLES
 CUSHION = 4 * BLOCK_SAMPLES
 """Samples in store at the start, and after the card ran dry. Half of it is that chunk itself: a
 thread that is late by the other half, or sound that comes in bursts, is not heard."""
+SETTLED_CHUNKS = 50
+"""Chunks (1 s) over which the least in store is what can be given back."""
 ALMOST_DRY = 120
 """Samples (2.5 ms) in store, below which nothing can come in time."""
 MAX_CHUNKS_HEARD = 25
 """Chunks of the microphone (0.5 s) that may wait for us. Nobody wants to hear older ones."""
-LATENCY_MSEC = "40"
-"""Asked of PulseAudio, whose plug-in for ALSA would buffer 80 ms. With 20 it often runs dry."""
 
 
 def load() -> Any:
     """The module `pyaudio`, which takes a moment."""
-    os.environ.setdefault("PULSE_LATENCY_MSEC", LATENCY_MSEC)
     _silence_alsa()
     import pyaudio
 
@@ -83,7 +84,7 @@ class Devices:
                 rate=SAMPLE_RATE,
                 channels=1,
                 format=self._format,
-                # Of two of these, PortAudio makes the card's own buffer.
+                # Of two or three of these, PortAudio makes the card's own buffer.
                 frames_per_buffer=CHUNK_SAMPLES,
                 **{way: True, f"{way}_device_index": self._find(way, device)},
             )
@@ -179,7 +180,8 @@ class Output:
     buffer may be shorter than the time between two bursts of chunks: `flush` it meanwhile.
 
     When it runs dry, silence goes ahead of the next chunk, so that there is something in store
-    again. Else it would be dry after each.
+    again. Else it would be dry after each. What is in store is delay, however: of more than the
+    card has been found to need, a block a second is blended away.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -187,6 +189,10 @@ class Output:
         self._size = 0
         self._waiting = bytearray()
         self._patience = time.monotonic() + START_S
+        self._needed = CUSHION - BLOCK_SAMPLES
+        """Samples in store with which it does not run dry; the start is the first time it was."""
+        self._stores: list[int] = []
+        """Samples that were in store when a chunk came, of up to SETTLED_CHUNKS."""
 
     def wait(self) -> None:
         """Returns when there is room for a chunk: the pace, where no microphone gives one.
@@ -195,25 +201,34 @@ class Output:
             HardwareError: the card is gone or takes nothing.
         """
         _wait_for_a_chunk(self._stream.get_write_available, self._patience)
+        self._stores.clear()  # at this pace, the card's buffer is always full
 
     def write(self, sound: bytes) -> None:
-        """Hands over whole blocks; of too many that wait for room, the oldest are dropped.
+        """Hands over a chunk; of too many that wait for room, the oldest are dropped.
 
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        self._waiting += sound
+        room = self._room()
+        self._stores.append(self._size - room + len(self._waiting) // 2)
+        self._waiting += self._shortened(sound)
         del self._waiting[: -2 * MAX_WAITING]
-        self.flush()
+        self._supply(room)
 
     def flush(self) -> bool:
-        """Hands over what waits, as far as there is room now; whether something still waits.
+        """Hands over what waits, as far as there is room now; whether there is haste with the rest.
+
+        There is none with a chunk: the card has no room for it before the next one comes.
 
         Raises:
             HardwareError: the card is gone or takes nothing.
         """
-        if not self._waiting:
-            return False
+        if self._waiting:
+            self._supply(self._room())
+        return len(self._waiting) > 2 * CHUNK_SAMPLES
+
+    def _room(self) -> int:
+        """Samples that the card takes now."""
         room = _ask(self._stream.get_write_available)
         now = time.monotonic()
         if room >= BLOCK_SAMPLES:
@@ -221,10 +236,22 @@ class Output:
         elif now > self._patience:
             raise HardwareError("does not work")
         self._size = max(self._size, room)
+        return room
+
+    def _shortened(self, chunk: bytes) -> bytes:
+        """The chunk, a block shorter if there has been too much in store for a while."""
+        if len(self._stores) < SETTLED_CHUNKS:
+            return chunk
+        excess = min(self._stores) - self._needed
+        self._stores.clear()
+        return blend(chunk[: len(chunk) // 2], chunk[len(chunk) // 2 :]) if excess > 0 else chunk
+
+    def _supply(self, room: int) -> None:
         if room > self._size - ALMOST_DRY:
+            self._needed += BLOCK_SAMPLES
+            self._stores.clear()
             self._waiting[:0] = bytes(max(0, 2 * CUSHION - len(self._waiting)))
         self._hand_over(min(room, len(self._waiting) // 2) // BLOCK_SAMPLES * BLOCK_SAMPLES)
-        return bool(self._waiting)
 
     def _hand_over(self, frames: int) -> None:
         if frames == 0:

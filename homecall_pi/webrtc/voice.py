@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-from array import array
 from collections import deque
 
 from ..core.jitter import Conceal, JitterBuffer, Merge, Play, Repair, Silence, Step
 from ..core.ports import CHUNK_SAMPLES, SAMPLE_RATE, Speaker
+from ..core.samples import blend
 from .opus import FRAME_SAMPLES, VoiceDecoder
 
 AHEAD_BLOCKS = 2
@@ -88,16 +88,3 @@ class Voice:
             self.samples += len(sound) // 2
         self.level.add(sound)
         return sound
-
-
-def blend(first: bytes, second: bytes) -> bytes:
-    """One frame that begins as the first and ends as the second: no click tells that time is lost.
-
-    Both are signed 16-bit samples; frames of different length are joined instead.
-    """
-    if len(first) != len(second):
-        return first + second
-    one, other = array("h", first), array("h", second)
-    size = len(one)
-    pairs = enumerate(zip(one, other, strict=True))
-    return array("h", ((a * (size - i) + b * i) // size for i, (a, b) in pairs)).tobytes()

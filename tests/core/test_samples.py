@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 
-from homecall_pi.core.samples import amplify, mix
+from homecall_pi.core.samples import amplify, blend, mix
 
 
 def pcm(*samples: int) -> bytes:
@@ -23,3 +23,11 @@ def test_a_gain_of_6_db_doubles_and_one_of_minus_6_db_halves():
 def test_no_gain_leaves_the_block_as_it_is():
     block = pcm(1, -32768)
     assert amplify(block, 0) is block
+
+
+def test_blending_begins_as_the_one_and_ends_as_the_other():
+    assert blend(pcm(*[16384] * 4), pcm(*[0] * 4)) == pcm(16384, 12288, 8192, 4096)
+
+
+def test_pieces_of_different_length_are_joined():
+    assert blend(pcm(1, 2), pcm(3)) == pcm(1, 2, 3)

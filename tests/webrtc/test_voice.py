@@ -10,7 +10,7 @@ import pytest
 
 from homecall_pi.core.ports import BLOCK_SAMPLES, CHUNK_BLOCKS
 from homecall_pi.webrtc.opus import FRAME_SAMPLES, VoiceEncoder
-from homecall_pi.webrtc.voice import AHEAD_BLOCKS, SILENT_DBFS, Level, Voice, blend
+from homecall_pi.webrtc.voice import AHEAD_BLOCKS, SILENT_DBFS, Level, Voice
 
 SILENCE = bytes(2 * BLOCK_SAMPLES)
 LOUD = b"\x00\x40" * FRAME_SAMPLES
@@ -121,16 +121,6 @@ async def test_what_is_made_up_for_lost_packets_does_not_count_as_received(
     deliver(voice, tone(12)[:4])
     card.take(40)
     assert voice.samples == 4 * FRAME_SAMPLES
-
-
-def test_blending_begins_as_the_one_and_ends_as_the_other():
-    blended = array("h", blend(LOUD, bytes(len(LOUD))))
-    assert len(blended) == FRAME_SAMPLES
-    assert (blended[0], blended[FRAME_SAMPLES // 2], blended[-1]) == (16384, 8192, 17)
-
-
-def test_frames_of_different_length_are_joined():
-    assert blend(LOUD, b"\x01\x00") == LOUD + b"\x01\x00"
 
 
 def test_silence_has_a_level_of_its_own():
