@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 MAX_DATAGRAMS = 256
 """Datagrams that wait to be read: those of a second. Before an answer, nobody reads any."""
+MAX_DATAGRAM_BYTES = 1500
+"""All that libsrtp's buffer takes, and more than browsers send in one."""
 MAX_PAIRS = 512
 """Pairs of addresses that ICE tries: those of some local ones and of all remote ones that are told
 us. Any others are learnt from who sends from them (RFC 8445, section 7.3.1.3)."""
@@ -60,12 +62,24 @@ def bound_input(pc: RTCPeerConnection, flooded: Callable[[], None]) -> None:
     transport: Any = pc.getTransceivers()[0].receiver.transport
     connection: Any = transport.transport._connection
     connection._queue = Newest(MAX_DATAGRAMS)
+    _bound_datagrams(connection)
     _bound_pairs(connection)
     _read_every_record(transport, pc.sctp)
     limit = _Limit(flooded)
     limit.sources(transport)
     limit.data(pc.sctp)
     pc.on("datachannel", lambda _: limit.count_channel())
+
+
+def _bound_datagrams(connection: Any) -> None:
+    """aiortc gives the connection up for one that is empty or too long, whoever sent it."""
+    receive = connection.data_received
+
+    def data_received(datagram: bytes, component: int) -> None:
+        if 0 < len(datagram) <= MAX_DATAGRAM_BYTES:
+            receive(datagram, component)
+
+    connection.data_received = data_received
 
 
 def _bound_pairs(connection: Any) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
+import pylibsrtp
 from aiortc import (
     RTCDtlsTransport,
     RTCPeerConnection,
@@ -18,6 +19,7 @@ from aiortc import (
     RTCSctpTransport,
     rtcrtpreceiver,
 )
+from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
@@ -76,7 +78,7 @@ def send(sender: RTCRtpSender, packets: Iterable[bytes]) -> None:
     """
     transport = sender.transport
     pair = transport.transport._connection._nominated.get(1)
-    if pair is None or transport.state != "connected":
+    if pair is None or transport._state is not State.CONNECTED:
         raise ConnectionError("there is no connection to send on")
     srtp, address, sendto = transport._tx_srtp, pair.remote_addr, pair.protocol.transport.sendto
     for packet in packets:
@@ -147,6 +149,23 @@ def survive_packets(pc: RTCPeerConnection) -> None:
         setattr(transport, kind, functools.partial(_take_or_drop, getattr(transport, kind)))
 
 
+def survive_datagrams(pc: RTCPeerConnection) -> None:
+    """The same for datagrams, whoever sends them: aioice raises what it did not think of.
+
+    To be called when candidates are gathered.
+    """
+    for protocol in _ice(pc)._protocols:
+        receive = protocol.datagram_received
+        protocol.datagram_received = functools.partial(_receive_or_drop, receive)
+
+
+def _receive_or_drop(receive: Callable[[bytes, Any], None], datagram: bytes, address: Any) -> None:
+    try:
+        receive(datagram, address)
+    except Exception as error:  # a field that is too short, or missing
+        log.debug("a datagram makes no sense: %r", error)
+
+
 async def _take_or_drop(take: Callable[..., Awaitable[None]], packet: bytes, **more: int) -> None:
     try:
         await take(packet, **more)
@@ -211,6 +230,41 @@ class _NoThread:
     def start(self) -> None: ...
 
     def join(self) -> None: ...
+
+
+def take_at_once(pc: RTCPeerConnection) -> None:
+    """Has media taken the moment it comes, past a queue and a task, which cost as much again.
+
+    What comes before the connection stands, and what is no RTP, goes aiortc's way.
+    """
+    transport, connection = dtls(pc), _ice(pc)
+    receive = connection.data_received
+
+    def data_received(datagram: bytes, component: int) -> None:
+        # The first byte tells media from DTLS (RFC 7983, section 7).
+        media = 127 < datagram[0] < 192 and not is_rtcp(datagram)
+        if media and transport._state is State.CONNECTED:
+            _take_media(transport, datagram)
+        else:
+            receive(datagram, component)
+
+    connection.data_received = data_received
+
+
+def _take_media(transport: Any, datagram: bytes) -> None:
+    transport._RTCDtlsTransport__rx_bytes += len(datagram)
+    transport._RTCDtlsTransport__rx_packets += 1
+    try:
+        packet = transport._rx_srtp.unprotect(datagram)
+    except pylibsrtp.Error as error:
+        log.debug("a packet cannot be opened: %r", error)
+        return
+    # Of a sound, nothing in there waits: aiortc reports on it by a task of its own. The time is for
+    # its estimate of the bandwidth, which it makes for pictures.
+    work = transport._handle_rtp_data(packet, arrival_time_ms=0)
+    with contextlib.suppress(StopIteration):
+        work.send(None)
+    work.close()
 
 
 def keep_reporting(receiver: RTCRtpReceiver) -> None:

@@ -105,6 +105,7 @@ class Peer:
             )
         )
         self._channel = self._set_up()
+        hooks.take_at_once(self._pc)
         bounds.bound_input(self._pc, self._on_flood)
         hooks.set_up_gathering(self._pc, choice, patience_s)
         hooks.keep_consent(self._pc)
@@ -138,6 +139,7 @@ class Peer:
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
         bounds.bound_output(self._pc)
+        hooks.survive_datagrams(self._pc)
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.as_dtls_client(sdp.mark_control(self._pc.localDescription.sdp))
 

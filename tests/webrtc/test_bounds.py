@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
@@ -53,6 +54,22 @@ def ice(peer: Peer) -> Any:
     return dtls(peer).transport._connection
 
 
+def request(connection: Any, attributes: dict[str, Any]) -> bytes:
+    """A check by the page."""
+    message = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    name = f"{connection.local_username}:{connection.remote_username}"
+    message.attributes |= {"USERNAME": name, **attributes}
+    message.add_message_integrity(connection.local_password.encode())
+    return bytes(message)
+
+
+def pester(address: tuple[str, int], first: bytes) -> None:
+    """A stranger sends datagrams of all sizes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for size in (0, 1, 2, 11, 12, 1500, 1501, 60_000):
+            stranger.sendto((first + bytes(60_000))[:size], address)
+
+
 async def ended(events: Events) -> bool:
     """Whether the page's connection is given up, and nothing else happens."""
     assert await events.next(PeerClosed) == PeerClosed(NUMBER)
@@ -81,11 +98,8 @@ async def test_addresses_that_a_page_sends_from_do_not_pile_up(connected: Peer):
     connection = ice(connected)
     protocol = connection._protocols[0]
     for port in range(2000, 2000 + 2 * bounds.MAX_PAIRS):
-        request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-        name = f"{connection.local_username}:{connection.remote_username}"
-        request.attributes |= {"USERNAME": name, "PRIORITY": 1, "ICE-CONTROLLED": 1}
-        request.add_message_integrity(connection.local_password.encode())
-        protocol.datagram_received(bytes(request), ("127.0.0.1", port))
+        check = request(connection, {"PRIORITY": 1, "ICE-CONTROLLED": 1})
+        protocol.datagram_received(check, ("127.0.0.1", port))
     assert len(connection._check_list) == bounds.MAX_PAIRS
     assert len(connection._remote_candidates) <= bounds.MAX_PAIRS + 1
 
@@ -229,3 +243,39 @@ async def test_packets_that_wait_for_a_relay_are_dropped():
 
 async def test_what_is_sent_passes_the_bound(connected: Peer):
     assert all(isinstance(each.transport, Prompt) for each in ice(connected)._protocols)
+
+
+FIRST = pytest.mark.parametrize(
+    "first", [b"\x80\x60", b"\x80\xc8", b"\x16\xfe", b"\x00\x01", b"\xff\xff"], ids=bytes.hex
+)
+
+
+@FIRST
+async def test_a_strangers_datagrams_leave_the_connection_alone(connected: Peer, first: bytes):
+    local = ice(connected)._nominated[1].protocol.local_candidate
+    pester((local.host, local.port), first)
+    await asyncio.sleep(0.05)
+    assert dtls(connected).state == "connected"
+
+
+@FIRST
+async def test_a_strangers_datagrams_before_a_ring_leave_the_call_alone(
+    peer: Peer, own_page: Page, events: Events, first: bytes
+):
+    for protocol in ice(peer)._protocols:
+        local = protocol.local_candidate
+        if "." in local.host:
+            pester((local.host, local.port), first)
+    await asyncio.sleep(0.05)
+    await connect(peer, own_page, events)
+    assert dtls(peer).state == "connected"
+
+
+async def test_checks_that_make_no_sense_raise_nothing(connected: Peer):
+    connection = ice(connected)
+    protocol = connection._protocols[0]
+    whole = request(connection, {"PRIORITY": 1})
+    too_short = whole[:2] + (8).to_bytes(2, "big") + whole[4:20] + b"\x00\x24\x00\x02\1\2\0\0"
+    for check in (too_short, request(connection, {}), request(connection, {"USE-CANDIDATE": None})):
+        protocol.datagram_received(check, STRANGER)
+    assert dtls(connected).state == "connected"

@@ -128,6 +128,42 @@ async def test_packets_that_are_cut_short_leave_the_connection_alone(
     assert sender.transport.state == "connected"
 
 
+async def test_media_is_taken_at_once(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport],
+    pc: RTCPeerConnection,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    _, _, page = connected
+    hooks.take_at_once(pc)
+    taken = []
+
+    async def take(data: bytes, **_: int) -> None:
+        taken.append(data)
+
+    monkeypatch.setattr(hooks.dtls(pc), "_handle_rtp_data", take)
+    packet = RtpPacket(payload_type=96, payload=b"sound").serialize()
+    before = hooks.packets_received(pc)
+    for datagram in (page._tx_srtp.protect(packet), b"\x80\x60" + bytes(50)):
+        hooks._ice(pc).data_received(datagram, 1)
+    assert taken == [packet]
+    assert hooks.packets_received(pc) == before + 2
+
+
+async def test_what_is_no_media_goes_its_own_way(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    sender, told, page = connected
+    hooks.take_at_once(pc)
+    request = RtcpPsfbPacket(RTCP_PSFB_PLI, ssrc=1, media_ssrc=hooks.ssrcs(sender)[0])
+    await page._send_rtp(bytes(request))
+    async with asyncio.timeout(PATIENCE_S):
+        assert await told.packets.get() == request
+    await page.stop()
+    async with asyncio.timeout(PATIENCE_S):
+        while hooks.dtls(pc).state != "closed":
+            await asyncio.sleep(0.001)
+
+
 async def test_packets_are_sent_as_they_are(
     connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], monkeypatch: pytest.MonkeyPatch
 ):
