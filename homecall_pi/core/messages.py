@@ -14,12 +14,17 @@ Unknown fields are ignored: deployed web clients add `from` to `join` and `leave
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
 MAX_MESSAGE_BYTES = 64 * 1024
 """Largest frame accepted. A browser's SDP with many candidates stays under 20 kB."""
+
+ROOM_FULL: Final = "room is full"
+SERVER_FULL: Final = "server is full"
+NOT_SERVED: Final = "room is not served here"
+"""What our server says in an `error` to whom it does not let in."""
 
 MAX_FAULT_CHARS = 200
 """The text of a `BadMessage` quotes the frame, so it is cut to this length."""

@@ -27,6 +27,9 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from homecall_pi.core.messages import (
+    NOT_SERVED,
+    ROOM_FULL,
+    SERVER_FULL,
     Answer,
     Candidate,
     Error,
@@ -37,9 +40,6 @@ from homecall_pi.core.messages import (
 )
 
 SEATS: Final = 2
-ROOM_FULL: Final = "room is full"
-SERVER_FULL: Final = "server is full"
-NOT_SERVED: Final = "room is not served here"
 MAX_ROOMS: Final = 1024
 MAX_OFFER_AGE_S: Final = 120.0
 """A doorbell rings for a minute or so: whoever comes later has missed the call."""

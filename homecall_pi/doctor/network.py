@@ -24,8 +24,17 @@ from websockets.exceptions import (
     WebSocketException,
 )
 
-from ..core.messages import Answer, BadMessage, Error, Join, Leave, Offer, decode, encode
-from ..core.rooms import NOT_SERVED
+from ..core.messages import (
+    NOT_SERVED,
+    Answer,
+    BadMessage,
+    Error,
+    Join,
+    Leave,
+    Offer,
+    decode,
+    encode,
+)
 from ..signaling.promises import HEADER
 from ..signaling.trouble import is_login_page
 from ..tls import tls_context

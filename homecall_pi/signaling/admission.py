@@ -17,8 +17,7 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection
 
 from ..core import backoff
-from ..core.messages import Error, Join, Message, encode
-from ..core.rooms import NOT_SERVED, ROOM_FULL
+from ..core.messages import NOT_SERVED, ROOM_FULL, Error, Join, Message, encode
 
 ANSWER_S = 5.0
 """Seconds after a join in which an error is taken for its answer, if nothing was sent since."""

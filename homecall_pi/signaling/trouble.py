@@ -19,7 +19,7 @@ from websockets.exceptions import (
     SecurityError,
 )
 
-from ..core.rooms import NOT_SERVED, ROOM_FULL, SERVER_FULL
+from ..core.messages import NOT_SERVED, ROOM_FULL, SERVER_FULL
 from ..core.text import printable
 
 EXPIRED, NOT_YET = 10, 9

@@ -12,8 +12,16 @@ from websockets.asyncio.client import connect
 
 from homecall_pi.core import backoff
 from homecall_pi.core.events import AnswerReceived, JoinRefused, LineDown, LineUp
-from homecall_pi.core.messages import Error, Join, Leave, Offer, encode
-from homecall_pi.core.rooms import NOT_SERVED, ROOM_FULL, SERVER_FULL
+from homecall_pi.core.messages import (
+    NOT_SERVED,
+    ROOM_FULL,
+    SERVER_FULL,
+    Error,
+    Join,
+    Leave,
+    Offer,
+    encode,
+)
 from homecall_pi.signaling import admission, client
 from homecall_pi.signaling.admission import Admission
 from homecall_pi.signaling.client import Line

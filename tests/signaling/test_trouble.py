@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection
 
-from homecall_pi.core.rooms import NOT_SERVED, ROOM_FULL, SERVER_FULL
+from homecall_pi.core.messages import NOT_SERVED, ROOM_FULL, SERVER_FULL
 from homecall_pi.signaling import dial
 from homecall_pi.signaling.dial import FAILURES, Dialler
 from homecall_pi.signaling.trouble import explain, is_login_page, refusal
