@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
 import logging
 import socket
 from collections.abc import Awaitable, Callable
@@ -90,6 +91,37 @@ def _bound_pairs(connection: Any) -> None:
             check(*request)
 
     connection.check_incoming = check_incoming
+
+
+def bound_strangers(pc: RTCPeerConnection) -> None:
+    """Has datagrams of strangers do nothing. To be called when candidates are gathered.
+
+    Checks carry a password and media is sealed, but what is said before a DTLS connection stands
+    proves nothing: an alert from anywhere would end the handshake (RFC 6347, section 4.1.2.7).
+    """
+    connection: Any = pc.getTransceivers()[0].receiver.transport.transport._connection
+    for protocol in connection._protocols:
+        receive = functools.partial(_receive, connection, protocol.datagram_received)
+        protocol.datagram_received = receive
+
+
+def _receive(
+    connection: Any, receive: Callable[[bytes, Any], None], datagram: bytes, address: Any
+) -> None:
+    # The first byte tells DTLS from the others (RFC 7983, section 7).
+    if 19 < int.from_bytes(datagram[:1]) < 64 and not _is_known(connection, address):
+        return
+    try:
+        receive(datagram, address)
+    except Exception as error:  # a field of a check is too short, or missing
+        log.debug("a datagram makes no sense: %r", error)
+
+
+def _is_known(connection: Any, address: Any) -> bool:
+    """Whether the page told us this address, or sent a check from it."""
+    host, port = ipaddress.ip_address(address[0]), address[1]
+    remote = (pair.remote_addr for pair in connection._check_list)
+    return any(there[1] == port and ipaddress.ip_address(there[0]) == host for there in remote)
 
 
 def _read_every_record(transport: Any, sctp: Any) -> None:

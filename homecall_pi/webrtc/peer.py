@@ -139,7 +139,7 @@ class Peer:
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
         bounds.bound_output(self._pc)
-        hooks.survive_datagrams(self._pc)
+        bounds.bound_strangers(self._pc)
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.as_dtls_client(sdp.mark_control(self._pc.localDescription.sdp))
 

@@ -271,6 +271,26 @@ async def test_a_strangers_datagrams_before_a_ring_leave_the_call_alone(
     assert dtls(peer).state == "connected"
 
 
+ALERT = bytes.fromhex("15fefd 0000 000000000001 0002 0228")
+"""Fatal, of a failed handshake, sealed by nobody (RFC 6347, section 4.1)."""
+
+
+async def test_an_alert_of_a_stranger_does_not_end_the_handshake(
+    peer: Peer, own_page: Page, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    transport, protocols = dtls(peer), ice(peer)._protocols
+    write = transport._write_ssl
+
+    async def write_and_be_alerted() -> None:
+        await write()
+        for protocol in protocols:
+            protocol.datagram_received(ALERT, STRANGER)
+
+    monkeypatch.setattr(transport, "_write_ssl", write_and_be_alerted)
+    await connect(peer, own_page, events)
+    assert transport.state == "connected"
+
+
 async def test_checks_that_make_no_sense_raise_nothing(connected: Peer):
     connection = ice(connected)
     protocol = connection._protocols[0]
