@@ -20,7 +20,7 @@ LEAST_LOSS, MOST_LOSS = 0.10, 0.30
 some; and at most, for the copies take their bits from the voice itself."""
 COMPLEXITY = 3
 """Of 10: what comes out is as near to the voice as with 5 or 10 (spectral distance 3.8 dB, within
-0.1 dB), for four fifths and two fifths of the time."""
+0.2 dB), for four fifths and two fifths of the time."""
 
 _VOIP = 2048  # OPUS_APPLICATION_VOIP, and requests of opus_encoder_ctl(): opus_defines.h
 _SET_BITRATE, _SET_COMPLEXITY, _SET_INBAND_FEC, _SET_PACKET_LOSS_PERC = 4002, 4010, 4012, 4014
