@@ -152,7 +152,7 @@ def doctor(
 
 @cli.command()
 @_config_file
-@config_flags("server", "room")
+@config_flags("server", "room", "key")
 def link(config_path: Path | None, **flags: Any) -> None:
     """Print the family's link and its QR code. Whoever has the link can answer the door."""
     import segno

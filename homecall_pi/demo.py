@@ -49,7 +49,7 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
             _process("run", *door) as daemon,
         ):
             _wait_until_joined(socket, server, daemon)
-            _explain(f"http://localhost:{port}/?room={room}#k={key}", heard, ring_every)
+            _explain(f"http://localhost:{port}/?room={room}#k={key}", socket, heard, ring_every)
             _ring_until_done(socket, ring_every, server, daemon)
 
 
@@ -95,10 +95,11 @@ def _check(*processes: subprocess.Popen[bytes]) -> None:
         raise HomeCallError("the demo cannot go on; see the message above for what to do")
 
 
-def _explain(link: str, heard: Path, ring_every: float | None) -> None:
+def _explain(link: str, socket: Path, heard: Path, ring_every: float | None) -> None:
     click.echo(f"\nThe family's page:  {link}\n")
     click.echo("Open it in a browser on this machine, give a name, and keep the page open.")
-    click.echo(f"What you say in a call is recorded to {heard} while the demo runs.")
+    click.echo(f"What you say in a call is recorded to {heard} until the next ring.")
+    click.echo(f"`homecall-pi status --control {socket}` tells what the door does.")
     how = f"The door rings every {ring_every:g} s." if ring_every else "Enter rings the door."
     click.echo(f"{how} Ctrl-C ends the demo.\n")
 
@@ -116,10 +117,10 @@ def _ring_until_done(
         if due or entered.wait(0.2):
             entered.clear()
             next_ring = time.monotonic() + (ring_every or 0)
-            click.echo(f"Ding-dong! The door is {control.ask(socket, 'ring').state}.")
+            click.echo(f"Pressed: the door is {control.ask(socket, 'ring').state}.")
 
 
 def _read_keyboard(entered: threading.Event) -> None:
     for _ in sys.stdin:
         entered.set()
-    click.echo("There is no keyboard any more; --ring-every SECONDS rings without one.")
+    click.echo("There is no keyboard to read; --ring-every SECONDS rings without one.")

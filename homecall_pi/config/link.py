@@ -26,7 +26,7 @@ def require_server(config: Config) -> str:
         raise OperatorError(f"server: {config.server!r} is no address; give wss://HOST/signal")
     if url.scheme == "ws" and not is_loopback(url.hostname or ""):
         raise OperatorError(
-            "server: ws:// is not encrypted and accepted for this machine alone; "
+            "server: ws:// is not encrypted, so it is accepted for this machine alone; "
             f"give wss://{url.netloc}{url.path.rstrip('/') or '/signal'}"
         )
     if url.path in {"", "/"}:
@@ -88,7 +88,7 @@ def link_key(config: Config) -> bytes:
         key = b""
     if len(key) != KEY_BYTES or base64.urlsafe_b64encode(key).decode() != config.key + "==":
         raise OperatorError(
-            "key: what is given is none, or not all of it; make one by `homecall-pi new-key`"
+            "key: what is given is no key, or a part of one; make one by `homecall-pi new-key`"
         )
     return key
 

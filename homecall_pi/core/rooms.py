@@ -167,8 +167,8 @@ class Rooms(Generic[Connection]):
         if isinstance(message, Join):
             return self._join(connection, message, now, device)
         place = self._places.get(connection)
-        if place is None:
-            return [Ignored("message before join")]
+        if place is None:  # who was refused a seat leaves all the same
+            return [] if isinstance(message, Leave) else [Ignored("message before join")]
         room, seat = place
         if message.room.lower() != room.key:
             return [Ignored("message for another room")]

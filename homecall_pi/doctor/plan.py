@@ -27,7 +27,7 @@ def checks(path: Path | None, given: Mapping[str, Any], *, play: bool) -> list[C
     """All that can be checked, in the order of the report; reads the configuration for it."""
     config, finding = settings.read(path, given)
     unit = service.properties(DOOR)
-    status, daemon = service.ask(_control(config))
+    status, daemon = service.ask(_control(config, given))
     found = [
         *_machine(),
         Check("config", lambda: finding),
@@ -39,8 +39,10 @@ def checks(path: Path | None, given: Mapping[str, Any], *, play: bool) -> list[C
     return found
 
 
-def _control(config: Config | None) -> Path | None:
-    return Path(config.control) if config is not None and config.control else None
+def _control(config: Config | None, given: Mapping[str, Any]) -> Path | None:
+    """The daemon's socket, as far as a configuration that is of no use still tells."""
+    named = config.control if config is not None else given.get("control")
+    return Path(named) if named else None
 
 
 def _trust(unit: Properties) -> None:

@@ -33,7 +33,7 @@ def check_exposure(host: str, *, tls: bool, behind_proxy: bool) -> None:
     if not (tls or behind_proxy or is_loopback(host)):
         raise OperatorError(
             f"The server would listen on {host} without TLS, and browsers give "
-            "no camera and microphone to such a page. Set tls_cert and tls_key to a certificate "
+            "no microphone to such a page. Set tls_cert and tls_key to a certificate "
             "and its key; or set behind_proxy if a reverse proxy does the TLS; or set host to "
             "localhost to try it on this machine only."
         )

@@ -9,7 +9,7 @@ export const WORDS = {
 
     "no-room-head": "This link is incomplete",
     "no-room-text":
-      "Open the whole link you were given, or ask for it again. It has “?room=” and a long code in it.",
+      "Open the whole link you were given, or ask for it again. It has “?room=” with a long code, and mostly “#k=” with another one.",
     "name-head": "What is your name?",
     "name-text": "It tells you from the others at home. You are asked only once.",
     "name-label": "Your name",
@@ -93,7 +93,7 @@ export const WORDS = {
 
     "no-room-head": "Ссылка неполная",
     "no-room-text":
-      "Откройте присланную ссылку целиком или попросите её ещё раз. В ней есть «?room=» и длинный код.",
+      "Откройте присланную ссылку целиком или попросите её ещё раз. В ней есть «?room=» с длинным кодом и обычно «#k=» с другим.",
     "name-head": "Как вас зовут?",
     "name-text": "Чтобы отличать вас от других домашних. Спрашиваем один раз.",
     "name-label": "Ваше имя",

@@ -133,6 +133,6 @@ def test_a_key_that_is_required_has_to_be_there():
     ],
 )
 def test_a_key_that_is_damaged_is_refused_and_not_repeated(key: str):
-    with pytest.raises(OperatorError, match="^key: what is given is none") as caught:
+    with pytest.raises(OperatorError, match="^key: what is given is no key") as caught:
         link_key(Config(key=key))
     assert KEY[:5] not in str(caught.value)

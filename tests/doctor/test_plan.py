@@ -11,6 +11,7 @@ import pytest
 from homecall_pi.config.parts import CameraConfig, MicrophoneConfig, PanelConfig
 from homecall_pi.config.schema import Config
 from homecall_pi.doctor import plan, service
+from homecall_pi.doctor.finding import Finding, ok
 
 from ..doubles import ROOM
 
@@ -39,6 +40,21 @@ def test_without_a_configuration_the_machine_is_looked_at_all_the_same():
     found = names({})
     assert {"board", "clock", "disk", "config", "service", "daemon"} < set(found)
     assert not {"camera", "server", "ice"} & set(found)
+
+
+def test_the_daemons_socket_is_asked_whatever_becomes_of_the_configuration(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    asked = []
+
+    def ask(path: Path | None) -> tuple[None, Finding]:
+        asked.append(path)
+        return None, ok("")
+
+    monkeypatch.setattr(service, "ask", ask)
+    for given in ({**GOOD, "control": "/run/x"}, {"control": "/run/x"}, {}):
+        names(given)
+    assert asked == [Path("/run/x"), Path("/run/x"), None]
 
 
 def test_what_drives_hardware_has_a_process_of_its_own():

@@ -87,7 +87,7 @@ def test_a_bad_value_is_named_with_file_key_and_cure(file: Path, lines: str, wor
         (f'server = "ws://h/signal"\nroom = "{ROOM}"', "not encrypted", "wss://h/signal"),
         (f'server = "wss://h"\nroom = "{ROOM}"', "lacks the path", "wss://h/signal"),
         (GOOD + 'verify = "require"', "needs a key", "homecall-pi new-key"),
-        (GOOD + 'key = "abc"', "key: what is given is none", "homecall-pi new-key"),
+        (GOOD + 'key = "abc"', "key: what is given is no key", "homecall-pi new-key"),
         (GOOD + '[ice]\npolicy = "relay"', "relay needs a TURN server", "ice.servers"),
     ],
 )
