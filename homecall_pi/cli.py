@@ -83,7 +83,7 @@ def serve(config_path: Path | None, **flags: Any) -> None:
     "--ring-every",
     type=click.FloatRange(min=1, max=86400),
     metavar="SECONDS",
-    help="ring by itself",
+    help="press the button by itself, so often",
 )
 @click.option("--camera", type=click.Path(), help="clip that the camera sees")
 @click.option("--microphone", type=click.Path(), help="recording that the microphone hears")

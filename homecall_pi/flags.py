@@ -10,6 +10,7 @@ import msgspec
 
 from .config.file import cure
 from .config.keys import Key, keys
+from .config.values import fault_in_words
 from .errors import OperatorError
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -54,8 +55,17 @@ def _parameter(key: Key) -> str:
 def _flag(key: Key, name: str) -> Callable[[_F], _F]:
     if key.kind is bool:
         both = f"{name}/--no-{name.removeprefix('--')}"
-        return click.option(both, _parameter(key), default=None, help=key.description)
-    return click.option(name, _parameter(key), metavar=_metavar(key), help=key.description)
+        return click.option(both, _parameter(key), default=None, help=_help(key))
+    return click.option(name, _parameter(key), metavar=_metavar(key), help=_help(key))
+
+
+def _help(key: Key) -> str:
+    """What it means, with its default where there is one to tell."""
+    default = key.default
+    if default in {"", None, ()}:
+        return key.description
+    shown = ("yes" if default else "no") if key.kind is bool else default
+    return f"{key.description} [{shown}]"
 
 
 def _metavar(key: Key) -> str:
@@ -76,6 +86,10 @@ def _value(key: Key, text: Any) -> Any:
         if get_origin(key.kind) is tuple:
             return msgspec.json.decode(text)
         return msgspec.convert(text, key.kind, strict=False)
-    except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-        place = ".".join(key.place)
-        raise OperatorError(f"command line: {place}: {error}; {cure(place)}") from None
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
+        fault = fault_in_words(str(error))
+    except msgspec.DecodeError as error:
+        example = msgspec.json.encode(key.examples[0]).decode()
+        fault = f"is not JSON, such as '{example}': {fault_in_words(str(error))}"
+    place = ".".join(key.place)
+    raise OperatorError(f"command line: {place}: {fault}; {cure(place)}")

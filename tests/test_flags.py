@@ -201,6 +201,29 @@ def test_a_value_of_another_kind_is_refused_with_the_key_and_a_cure(
     assert str(caught.value).endswith("; see `homecall-pi config --help`")
 
 
+def test_a_list_that_is_not_json_is_told_with_an_example(parse: Callable[..., dict[str, Any]]):
+    with pytest.raises(OperatorError, match="is not JSON, such as '.+example.org.+': "):
+        parse("--serve-origins", "https://example.org")
+
+
+@pytest.mark.parametrize(
+    ("flag", "default"),
+    [
+        ("--camera-width", "[1280]"),
+        ("--camera-hflip", "[no]"),
+        ("--panel-gap-s", "[1.0]"),
+        ("--verify", "[prefer]"),
+    ],
+)
+def test_a_flags_default_is_told(flag: str, default: str):
+    @click.command()
+    @config_flags()
+    def command(**_: Any) -> None: ...
+
+    (option,) = (option for option in command.params if flag in option.opts)
+    assert option.get_help_record(click.Context(command))[1].endswith(default)
+
+
 def test_every_flag_is_explained():
     @click.command()
     @config_flags()

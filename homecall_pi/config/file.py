@@ -14,7 +14,7 @@ from ..errors import OperatorError
 from .ice import IceServer
 from .keys import keys
 from .schema import Config
-from .values import in_words
+from .values import fault_in_words, in_words
 
 DEFAULT_PATH = Path("/etc/homecall-pi/config.toml")
 
@@ -86,8 +86,7 @@ def _explain(error: str) -> str:
         key = f"{section}.{unknown[1]}".lstrip(".")
         there = ", ".join(_keys(section))
         return f"{key}: no such key; the keys there are: {there}{_elsewhere(unknown[1])}"
-    text = re.sub("^[A-Z](?=[a-z])", lambda letter: letter[0].lower(), text)  # but not of "GPIO"
-    return f"{section}: {text}; {cure(section)}"
+    return f"{section}: {fault_in_words(text)}; {cure(section)}"
 
 
 def cure(place: str) -> str:

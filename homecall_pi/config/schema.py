@@ -13,6 +13,8 @@ from .table import Table
 
 _ROOM = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 """A UUID as messages spell it."""
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s]+/?")
+"""Scheme, host and port of a page (RFC 6454, section 6.2)."""
 
 
 class CallConfig(Table, frozen=True):
@@ -58,7 +60,9 @@ class ServeConfig(Table, frozen=True):
     ] = ()
 
     def __post_init__(self) -> None:
-        """Refuses a room that nobody can join."""
+        """Refuses a room that nobody can join, and an origin that no page has."""
+        if not all(_ORIGIN.fullmatch(origin) for origin in self.origins):
+            raise ValueError("an origin there is not SCHEME://HOST[:PORT]")
         if not all(_ROOM.fullmatch(room) for room in self.rooms):
             raise ValueError("a room there is no UUID; put the `room` of each door there")
 

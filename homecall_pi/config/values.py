@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import get_args
 
 from msgspec.inspect import (
@@ -17,6 +18,17 @@ from msgspec.inspect import (
 )
 
 from .keys import Key
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+}
+"""How msgspec names the types of values, and how people do."""
 
 
 def in_words(key: Key) -> str:
@@ -57,3 +69,9 @@ def _kind(kind: Type) -> str:
         case VarTupleType():
             return "list of texts"
     return "text"
+
+
+def fault_in_words(error: str) -> str:
+    """What msgspec finds wrong with a value, to go on after a colon, in words of the file's."""
+    plain = re.sub("`([a-z]+)`", lambda name: _TYPES.get(name[1], name[0]), error)
+    return re.sub("^[A-Z](?=[a-z])", lambda letter: letter[0].lower(), plain)  # but not of "GPIO"

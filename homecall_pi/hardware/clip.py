@@ -31,7 +31,8 @@ def check(path: Path, kind: str) -> None:
             streams = [stream for stream in container.streams if stream.type == kind]
             found = next(container.decode(streams[0]), None) if streams else None
     except (OSError, av.FFmpegError) as error:
-        raise OperatorError(f"{path} cannot be played: {error}; give a readable clip") from None
+        why = error.strerror or error  # the whole names the path again
+        raise OperatorError(f"{path} cannot be played: {why}; give a readable clip") from None
     if found is None:
         raise OperatorError(f"{path} has no {kind} in it; give a clip with a {kind} track")
 

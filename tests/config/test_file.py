@@ -74,6 +74,8 @@ def test_a_whole_number_will_do_for_seconds(file: Path):
         ('[serve]\nhost = ""', "serve.host"),
         ('[serve]\nrooms = ["kitchen"]', "serve"),
         (f'[serve]\nrooms = ["{"0" * 32}"]', "serve"),
+        ('[serve]\norigins = ["example.org"]', "serve"),
+        ('[serve]\norigins = ["https://example.org/page"]', "serve"),
         ('[log]\nlevel = "loud"', "log.level"),
         ('[[ice.servers]]\nurls = ["http://example.org"]', "ice.servers[0].urls[0]"),
         ('[[ice.servers]]\nurls = ["stun://example.org"]', "ice.servers[0].urls[0]"),
@@ -121,6 +123,18 @@ def test_an_unknown_key_is_named_with_the_keys_that_would_do(
 )
 def test_a_bad_value_is_told_with_those_that_will_do(error_of: ErrorOf, text: str, takes: str):
     assert f"; it takes {takes}; see " in error_of(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[call]\nring_s = "soon"', "expected a number, got text"),
+        ("[serve]\nbehind_proxy = 1", "expected true or false, got a whole number"),
+        ("[serve]\nrooms = {}", "expected a list, got a table"),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_words(error_of: ErrorOf, text: str, fault: str):
+    assert f": {fault}; " in error_of(text)
 
 
 @pytest.mark.parametrize(
