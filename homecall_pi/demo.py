@@ -100,8 +100,8 @@ def _explain(link: str, socket: Path, heard: Path, ring_every: float | None) -> 
     click.echo("Open it in a browser on this machine, give a name, and keep the page open.")
     click.echo(f"What you say in a call is recorded to {heard} until the next ring.")
     click.echo(f"`homecall-pi status --control {socket}` tells what the door does.")
-    by_itself = f"The button is pressed every {ring_every:g} s."
-    click.echo(f"{by_itself if ring_every else 'Enter rings the door.'} Ctrl-C ends the demo.\n")
+    by_itself = ring_every and f"The button is pressed every {ring_every:g} s."
+    click.echo(f"{by_itself or 'Enter rings the door.'} Ctrl-C ends the demo.\n")
 
 
 def _ring_until_done(

@@ -6,12 +6,13 @@ import asyncio
 import gc
 import inspect
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
 
+from . import kept
 from .manager import Manager
 
 PATIENCE_S = 5.0
@@ -27,6 +28,16 @@ AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 def pytest_collection_finish() -> None:
     """Keeps what is there from being searched for garbage again and again: it stays to the end."""
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Lets fixtures know at their end how the test went."""
+    report = yield
+    kept.note(item, report)
+    return report
 
 
 @pytest.fixture(autouse=True)

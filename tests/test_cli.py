@@ -104,7 +104,10 @@ def test_what_cannot_be_understood_exits_with_2(homecall: Run, arguments: tuple[
     [
         (("run",), "homecall-pi: server: is not set; give "),
         (("run", "--server", "wss://h/signal"), "homecall-pi: room: is not set; give "),
-        (("run", "--server", "ws://h/signal", "--room", ROOM), "homecall-pi: server: ws:// is "),
+        (
+            ("run", "--server", "ws://h/signal", "--room", ROOM),
+            "homecall-pi: command line: server: ws:// is ",
+        ),
         (("run", "--camera-width", "1"), "homecall-pi: command line: camera.width: "),
         (("run", "--config", "/nonexistent"), "homecall-pi: /nonexistent: cannot be read: "),
         (("run", *WHERE, "--camera-source=file", "--camera-file=/nonexistent"), "/nonexistent"),

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from ..errors import OperatorError
+from . import link
 from .ice import IceServer
 from .keys import keys
 from .schema import Config
@@ -73,9 +74,13 @@ def _merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _convert(values: Mapping[str, Any], source: str) -> Config:
     try:
-        return msgspec.convert(values, Config)
+        config = msgspec.convert(values, Config)
+        link.check(config)
     except msgspec.ValidationError as error:
         raise OperatorError(f"{source}: {_explain(str(error))}") from None
+    except OperatorError as error:
+        raise OperatorError(f"{source}: {error}") from None
+    return config
 
 
 def _explain(error: str) -> str:

@@ -13,6 +13,20 @@ from ..errors import OperatorError
 from .schema import Config
 
 
+def check(config: Config) -> None:
+    """Makes sure that what is given of server, room and key will do; what is missing may be.
+
+    Raises:
+        OperatorError: one of them is of no use.
+    """
+    if config.server:
+        require_server(config)
+    if config.room:
+        require_room(config)
+    if config.key:
+        _key(config.key)
+
+
 def require_server(config: Config) -> str:
     """The server's URL, checked.
 
@@ -80,13 +94,15 @@ def link_key(config: Config) -> bytes:
         raise OperatorError(
             'verify: "require" needs a key; put `key = "…"` there, made by `homecall-pi new-key`'
         )
-    if config.verify == "off" or not config.key:
-        return b""
+    return _key(config.key) if config.key and config.verify != "off" else b""
+
+
+def _key(text: str) -> bytes:
     try:
-        key = base64.b64decode(config.key + "==", b"-_", validate=True)
+        key = base64.b64decode(text + "==", b"-_", validate=True)
     except ValueError:
         key = b""
-    if len(key) != KEY_BYTES or base64.urlsafe_b64encode(key).decode() != config.key + "==":
+    if len(key) != KEY_BYTES or base64.urlsafe_b64encode(key).decode() != text + "==":
         raise OperatorError(
             "key: what is given is no key, or a part of one; make one by `homecall-pi new-key`"
         )

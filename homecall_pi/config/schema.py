@@ -21,7 +21,7 @@ class CallConfig(Table, frozen=True):
     """How long a call may take."""
 
     ring_s: Annotated[
-        float, Meta(gt=0, le=600, description="a ring waits this long for an answer")
+        float, Meta(gt=0, le=120, description="a ring waits this long for an answer")
     ] = 45.0
     connect_s: Annotated[
         float, Meta(gt=0, le=120, description="connecting to a page may take this long")

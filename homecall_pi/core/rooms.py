@@ -2,8 +2,8 @@
 
 A room is a UUID with two seats. A seat belongs to a name. The same name joining by another
 connection takes its own seat over, and the old connection is closed; a third name is refused.
-A device finds a seat all the same: of two pages in its room the later one gives way. Else a page
-that waits for a seat would lock the door out of its own room while it restarts.
+A device finds a seat all the same where no other sits: of two pages in its room the later one gives
+way. Else a page that waits for a seat would lock the door out of its own room while it restarts.
 
 A participant's newest offer, with the candidates after it, *stands*: whoever joins later gets it,
 in order. So a call reaches a page that opens late, and a page that is reloaded while it rings.
@@ -218,11 +218,11 @@ class Rooms(Generic[Connection]):
         return unseated + closing + self._deliver(room, seat, now)
 
     def _give_way(self, key: str, spelling: str) -> list[Action[Connection]]:
-        """Takes the seat of the page that came last, for a door."""
-        pages = [seat for seat in self._rooms[key].seats if not seat.device]
-        if not pages or pages[-1].connection is None:
+        """Takes the seat of the page that came last, for a door, unless there is one already."""
+        seats = self._rooms[key].seats
+        page = seats[-1].connection
+        if page is None or any(seat.device for seat in seats):
             return []
-        page = pages[-1].connection
         self._leave(page)
         return [Send(page, encode(Error(ROOM_FULL, spelling)))]
 

@@ -223,7 +223,16 @@ def stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:
     """Leaves as if nothing had been, so that the next run starts clean."""
     closing = () if call.deadline is None else (ClosePeer(call.peer, Reason.STOPPED),)
     leaving = (Leave(),) if call.line else ()
-    call = _change(call, state=State.OFFLINE, line=False, offer=None, standing=False, deadline=None)
+    call = _change(
+        call,
+        state=State.OFFLINE,
+        line=False,
+        offer=None,
+        standing=False,
+        preview=False,
+        verdict=Verdict.KEYLESS,
+        deadline=None,
+    )
     return call, (*closing, *leaving, Show(State.OFFLINE))
 
 

@@ -20,8 +20,10 @@ MAX_SOUND_S = 30
 _T = TypeVar("_T")
 
 
-def check(path: Path, kind: str) -> None:
+def check(path: Path, kind: str, key: str) -> None:
     """Makes sure that `path` is a clip with a stream of `kind` ("video" or "audio").
+
+    `key` of the configuration names it.
 
     Raises:
         OperatorError: it is not; the message says what to do.
@@ -32,9 +34,11 @@ def check(path: Path, kind: str) -> None:
             found = next(container.decode(streams[0]), None) if streams else None
     except (OSError, av.FFmpegError) as error:
         why = error.strerror or error  # the whole names the path again
-        raise OperatorError(f"{path} cannot be played: {why}; give a readable clip") from None
+        raise OperatorError(
+            f"{key}: {path} cannot be played: {why}; give a readable clip"
+        ) from None
     if found is None:
-        raise OperatorError(f"{path} has no {kind} in it; give a clip with a {kind} track")
+        raise OperatorError(f"{key}: {path} has no {kind} in it; give a clip with a {kind} track")
 
 
 def pictures(path: Path, width: int, height: int, fps: int) -> Iterator[av.VideoFrame]:

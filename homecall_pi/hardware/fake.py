@@ -74,7 +74,7 @@ class FakeCamera(WatchedCamera):
     def __init__(
         self, path: Path | None, *, width: int, height: int, fps: int, bitrate_bps: int
     ) -> None:
-        path = _clip(path, "porch.mp4", "video")
+        path = _clip(path, "porch.mp4", "video", "camera.file")
         pictures = partial(clip.pictures, path, width, height, fps)
         encoder = partial(SoftwareEncoder, width, height, fps, bitrate_bps)
         super().__init__(lambda: Film(pictures, encoder, fps), size=(width, height))
@@ -133,7 +133,7 @@ class FakeMicrophone:
     """A microphone that hears a recording, over and over."""
 
     def __init__(self, path: Path | None) -> None:
-        self._path = _clip(path, "speech.ogg", "audio")
+        self._path = _clip(path, "speech.ogg", "audio", "microphone.file")
         self._worker: Worker | None = None
         self._mailbox: Mailbox[bytes] | None = None
 
@@ -238,11 +238,11 @@ class FakeSpeaker:
                 room.post(None)
 
 
-def _clip(path: Path | None, shipped: str, kind: str) -> Path:
+def _clip(path: Path | None, shipped: str, kind: str, key: str) -> Path:
     """The clip at `path`, checked, or else the shipped one."""
     if path is None:
         return clip.MEDIA / shipped
-    clip.check(path, kind)
+    clip.check(path, kind, key)
     return path
 
 

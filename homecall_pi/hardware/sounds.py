@@ -24,8 +24,8 @@ def build(panel: Panel, speaker: Speaker, config: SoundsConfig) -> SoundingPanel
     """
     named = {tone: getattr(config, tone.value) for tone in Tone}
     files = {tone: Path(name) for tone, name in named.items() if name}
-    for path in files.values():
-        clip.check(path, "audio")
+    for tone, path in files.items():
+        clip.check(path, "audio", f"sounds.{tone.value}")
     return SoundingPanel(panel, speaker, files, config.gain_db)
 
 

@@ -48,9 +48,9 @@ CHECK_S = 2.0
 PING_S = 2.0
 """Seconds from its answer until it is asked again. A line that is dead in truth is found out, and
 another made, while a visitor still waits."""
-REJOIN_S = 20.0
+REJOIN_S = 10.0
 """Seconds of silence after which the device joins again: some servers forget a participant when
-an older socket of the same name closes at last."""
+an older socket of the same name closes at last. A page that has answered waits for 20 s."""
 HELD_S = 10.0
 """Seconds after which a line counts as one that held, and the backoff starts anew."""
 FLUSH_S = 0.5

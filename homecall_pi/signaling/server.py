@@ -229,7 +229,11 @@ class SignalingServer:
         """Whether the page that asks is ours. Without an origin it is no page (RFC 6455, 10.2)."""
         origin = ",".join(request.headers.get_all("Origin")).lower()
         host = ",".join(request.headers.get_all("Host")).lower()
-        return not origin or origin in self._origins or _is_same_host(origin, host)
+        if not origin or origin in self._origins:
+            return True
+        # A page that came without encryption is none of a server that has nothing but.
+        is_encrypted = origin.startswith("https:") or not self._tls_cert
+        return is_encrypted and _is_same_host(origin, host)
 
     async def _attend(self, connection: ServerConnection) -> None:
         """One client, from its handshake to its end."""

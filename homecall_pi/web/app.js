@@ -2,7 +2,7 @@
 
 import { Notice, Title, Wake } from "./attention.js";
 import { Connections } from "./connections.js";
-import { pickLanguage, translator, wordsOfServer } from "./i18n.js";
+import { pickLanguage, refusalIn, translator, wordsOfServer } from "./i18n.js";
 import { Intercom } from "./intercom.js";
 import { keyIn, roomIn, signalUrl } from "./link.js";
 import { Microphone, microphoneUnasked, takeVoice } from "./microphone.js";
@@ -82,8 +82,10 @@ const intercom = new Intercom({
 function hear(message) {
   if (message.type !== "error") return negotiation.hear(message);
   const text = String(message.message ?? "");
-  if (/room is .*full/i.test(text)) intercom.happen("full");
-  else view.toast(wordsOfServer(text, translate));
+  const said = wordsOfServer(text, translate);
+  const refusal = refusalIn(text);
+  if (refusal) intercom.happen(refusal, { said });
+  else view.toast(said);
 }
 
 function proven(proof) {

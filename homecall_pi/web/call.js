@@ -4,7 +4,8 @@
 //
 //   visit  "no-room"  the link names no room       "name"  asking for a name     "named"
 //   line   "down"     no server                    "up"    joined and waiting
-//          "full"     others are in the room       "replaced"  opened elsewhere with this name
+//          "full"     others are in the room       "shut"      not let in for another reason
+//          "replaced"  opened elsewhere with this name
 //   call   "idle"     "ringing"  somebody is at the door    "talking"  the microphone is theirs
 //
 // Media is peer to peer: whatever the line does, a call goes on. An event without a row in a
@@ -18,6 +19,14 @@ const VISIT = {
   named: { "name-wanted": ["name"] },
 };
 
+const REFUSED = {
+  "line-down": ["down", "stop-retrying", "tell:offline"],
+  replaced: ["replaced", "stop-retrying", "tell:replaced"],
+  // No error came back after the latest join: the server took it.
+  admitted: ["up", "stop-retrying", "tell:online"],
+  offer: ["up", "stop-retrying"],
+};
+
 const LINE = {
   down: {
     "line-up": ["up", "tell:online"],
@@ -25,16 +34,11 @@ const LINE = {
   up: {
     "line-down": ["down", "tell:offline"],
     full: ["full", "retry-join", "tell:full"],
+    shut: ["shut", "retry-join", "tell-error"],
     replaced: ["replaced", "tell:replaced"],
   },
-  full: {
-    "line-down": ["down", "stop-retrying", "tell:offline"],
-    full: ["full", "retry-join"],
-    replaced: ["replaced", "stop-retrying", "tell:replaced"],
-    // No error came back after the latest join: the server took it.
-    admitted: ["up", "stop-retrying", "tell:online"],
-    offer: ["up", "stop-retrying"],
-  },
+  full: { ...REFUSED, full: ["full", "retry-join"], shut: ["shut", "retry-join", "tell-error"] },
+  shut: { ...REFUSED, full: ["full", "retry-join", "tell:full"], shut: ["shut", "retry-join"] },
   replaced: {
     "use-here": ["down", "connect"],
     // By another name there is no quarrel over the seat; the visit's row connects.

@@ -22,6 +22,9 @@ export const WORDS = {
     "full-head": "Open at somebody else's",
     "full-text":
       "The door rings on one page at a time, now on theirs. It rings here as soon as theirs is closed.",
+    "shut-head": "Not let in",
+    "shut-text":
+      "The server does not let this page in now. The page keeps trying by itself. If this lasts, ask for a new link.",
     "replaced-head": "Open on another device",
     "replaced-text": "The page was opened elsewhere with your name, and rings there now.",
     "use-here": "Use here",
@@ -80,7 +83,9 @@ export const WORDS = {
     "microphone-allowed": "The microphone is ready",
     "not-served": "The server does not know this link. Ask for a new one.",
     "not-admitted": "The server does not let this page in. Is the link open on another page, too?",
+    "server-full": "The server is busy, and will be tried again",
     "too-much": "The server was asked too much, and will be tried again",
+    "not-understood": "The server did not understand this page. Load it anew.",
     "server-says": "Server:",
     unsupported: "This browser cannot make calls. Please use a newer one.",
   },
@@ -106,6 +111,9 @@ export const WORDS = {
     "full-head": "Открыто у кого‑то другого",
     "full-text":
       "Дверь звонит только на одну страницу, сейчас на ту. Когда её закроют, звонить будет здесь.",
+    "shut-head": "Вход закрыт",
+    "shut-text":
+      "Сервер сейчас не пускает эту страницу. Она попробует ещё сама. Если долго не выходит, попросите новую ссылку.",
     "replaced-head": "Открыто на другом устройстве",
     "replaced-text": "Страницу с вашим именем открыли в другом месте, теперь звонит там.",
     "use-here": "Перенести сюда",
@@ -164,7 +172,9 @@ export const WORDS = {
     "microphone-allowed": "Микрофон готов",
     "not-served": "Сервер не знает этой ссылки. Попросите новую.",
     "not-admitted": "Сервер не пускает эту страницу. Может быть, ссылка открыта где-то ещё?",
+    "server-full": "Сервер занят, попробуем ещё раз",
     "too-much": "Слишком много запросов к серверу, попробуем снова",
+    "not-understood": "Сервер не понял эту страницу. Загрузите её заново.",
     "server-says": "Сервер:",
     unsupported: "Этот браузер не умеет звонить. Возьмите браузер поновее.",
   },
@@ -180,13 +190,27 @@ export function pickLanguage(languages) {
 const SAID = [
   [/room is not served/i, "not-served"],
   [/unable to join/i, "not-admitted"],
+  [/server is full/i, "server-full"],
   [/too many messages/i, "too-much"],
+  [/malformed message|message too large/i, "not-understood"],
 ];
+// Of these, the ones that answer a join: the page is not in its room.
+const SHUT = new Set(["not-served", "not-admitted", "server-full"]);
+
+/** What became of a join by a server's error: "full", "shut", or "" for an error of another kind. */
+export function refusalIn(text) {
+  if (/room is .*full/i.test(text)) return "full";
+  return SHUT.has(keyOf(text)) ? "shut" : "";
+}
 
 /** What a server says, in the language of the page if it is known, or else in its own words. */
 export function wordsOfServer(text, translate) {
-  const known = SAID.find(([pattern]) => pattern.test(text));
-  return known ? translate(known[1]) : `${translate("server-says")} ${text}`;
+  const key = keyOf(text);
+  return key ? translate(key) : `${translate("server-says")} ${text}`;
+}
+
+function keyOf(text) {
+  return SAID.find(([pattern]) => pattern.test(text))?.[1];
 }
 
 /** A function from a key to the word in that language. */

@@ -25,7 +25,7 @@ export class Intercom {
     this.#parts = parts;
   }
 
-  /** Lets an event happen. `detail` goes to its actions: from, reason. */
+  /** Lets an event happen. `detail` goes to its actions: from, reason, said. */
   happen(event, detail = {}) {
     const before = this.#state.call;
     const { state, actions } = step(this.#state, event);
@@ -80,6 +80,7 @@ export class Intercom {
     "start-clock": () => this.#parts.view.startClock(),
     "note-missed": () => this.#parts.view.noteMissed(new Date()),
     tell: (key) => this.#tell(key),
+    "tell-error": (_, { said }) => this.#parts.view.toast(said, { isState: true }),
     "tell-reason": (_, { reason, before }) => this.#tellReason(reason, before),
   };
 

@@ -59,6 +59,8 @@ class Peers:
         their tags."""
         self._current: Peer | None = None
         self._last: Peer | None = None
+        self._frames_before = self._samples_before = 0
+        """Counted by former connections of the call that the last one is of."""
         self._number = 0
         self._again = False
         self._lost: Peer | None = None
@@ -167,12 +169,12 @@ class Peers:
     @property
     def frames_sent(self) -> int:
         """Pictures sent in the present call, or the last one."""
-        return self._last.video.frames_sent if self._last else 0
+        return self._frames_before + (self._last.video.frames_sent if self._last else 0)
 
     @property
     def audio_samples(self) -> int:
         """Samples of sound received in the present call, or the last one."""
-        return self._last.voice.samples if self._last else 0
+        return self._samples_before + (self._last.voice.samples if self._last else 0)
 
     @property
     def audio_dbfs(self) -> float:
@@ -180,6 +182,9 @@ class Peers:
         return self._last.voice.level.dbfs if self._last else SILENT_DBFS
 
     def _begin(self, peer: Peer, number: int) -> None:
+        goes_on = self._last is not None and self._last.serial == peer.serial
+        self._frames_before = self.frames_sent if goes_on else 0
+        self._samples_before = self.audio_samples if goes_on else 0
         self._current = self._last = peer
         peer.begin(number, self._emit)
         lost, self._lost = self._lost, None

@@ -39,4 +39,4 @@ async def rows(seconds: float, only: str, limits: Limits) -> None:
                         flush=True,
                     )
                 finally:
-                    await household.close(None)
+                    await household.close()

@@ -89,9 +89,9 @@ class Listening(Apart):
         door.environment |= self.card.environment
         return door
 
-    async def close(self, keep_as: Path | None = None) -> None:
+    async def close(self) -> None:
         """Ends everything."""
-        await super().close(keep_as)
+        await super().close()
         self.card.unplug()
 
 

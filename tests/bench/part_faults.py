@@ -59,7 +59,7 @@ async def rows(
             await household.ring_and_answer(family)
             await heard(household, family, card, NAMES[2], limits)
     finally:
-        await household.close(None)
+        await household.close()
         await browser.close()
         card.unplug()
 

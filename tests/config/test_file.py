@@ -96,6 +96,20 @@ def test_an_error_names_file_key_and_cure(error_of: ErrorOf, text: str, key: str
 
 
 @pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('server = "ws://example.org/signal"', "server: ws:// is not encrypted"),
+        ('room = "kitchen"', "room: what is given is no UUID"),
+        ('key = "secret"', "key: what is given is no key"),
+    ],
+)
+def test_what_leads_to_the_family_is_checked_with_the_file(
+    error_of: ErrorOf, text: str, fault: str
+):
+    assert error_of(text).startswith(f"config.toml: {fault}")
+
+
+@pytest.mark.parametrize(
     ("text", "key", "known"),
     [
         ("rom = 3", "rom", "server, room, key, verify, name"),
@@ -116,7 +130,7 @@ def test_an_unknown_key_is_named_with_the_keys_that_would_do(
     ("text", "takes"),
     [
         ('verify = "yes"', '`"off"`, `"prefer"` or `"require"`'),
-        ("[call]\nring_s = 0", "seconds, above 0, at most 600"),
+        ("[call]\nring_s = 0", "seconds, above 0, at most 120"),
         ('name = ""', "text of 1 to 64 characters"),
         ("[serve]\nbehind_proxy = 1", "`true` or `false`"),
     ],

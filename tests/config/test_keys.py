@@ -8,6 +8,7 @@ from msgspec.inspect import FloatType, IntType
 from homecall_pi.config.ice import IceServer
 from homecall_pi.config.keys import Section, keys, section, sections
 from homecall_pi.config.schema import Config
+from homecall_pi.core.rooms import MAX_OFFER_AGE_S
 
 
 def test_every_section_is_there_in_its_order_after_the_keys_without_one():
@@ -43,6 +44,11 @@ def test_every_number_has_bounds():
             lowest = key.type.ge if key.type.gt is None else key.type.gt
             assert lowest is not None
             assert key.type.le is not None
+
+
+def test_a_ring_waits_no_longer_than_the_server_keeps_its_offer():
+    (ring_s,) = (key.type.le for key in keys() if key.place == ("call", "ring_s"))
+    assert ring_s <= MAX_OFFER_AGE_S
 
 
 def test_a_unit_is_told_by_the_end_of_the_name():

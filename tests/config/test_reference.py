@@ -68,7 +68,7 @@ def test_the_examples_are_accepted_as_they_stand_there(key: Key, tmp_path: Path)
         '| `server` | text | `""` | ',
         '| `name` | text of 1 to 64 characters | `"Front door"` | ',
         '| `verify` | `"off"`, `"prefer"` or `"require"` | `"prefer"` | ',
-        "| `ring_s` | seconds, above 0, at most 600 | `45.0` | ",
+        "| `ring_s` | seconds, above 0, at most 120 | `45.0` | ",
         "| `relay_pin` | whole number, -1 to 27 | `-1` | ",
         "| `width` | whole number of pixels, 160 to 1920, a multiple of 2 | `1280` | ",
         "| `rotation` | `0` or `180` degrees | `0` | ",

@@ -20,6 +20,7 @@ from homecall_pi.core.actions import (
 from homecall_pi.core.events import (
     Accepted,
     AnswerReceived,
+    CandidateReceived,
     Connected,
     DeadlinePassed,
     Declined,
@@ -37,7 +38,9 @@ from homecall_pi.core.events import (
     PeerFailed,
     Pressed,
     ReleaseWanted,
+    Stop,
 )
+from homecall_pi.core.messages import IceCandidate
 from homecall_pi.core.seal import Verdict
 from homecall_pi.core.state import Call, State
 
@@ -124,7 +127,7 @@ class Anything(RuleBasedStateMachine):
     def join_refused(self) -> None:
         self.feed(JoinRefused("the room is full"))
 
-    @rule(event=st.sampled_from([Pressed(), HangUp()]), seconds=st.floats(0, 700))
+    @rule(event=st.sampled_from([Pressed(), HangUp(), Stop()]), seconds=st.floats(0, 700))
     def at_the_door(self, event: Event, seconds: float) -> None:
         self.now += seconds
         if self.call.deadline is not None and self.now >= self.call.deadline:
@@ -172,6 +175,10 @@ class Anything(RuleBasedStateMachine):
     def stray_answer(self, serial: int, control: bool) -> None:
         offer = an_offer(1295 - serial)
         self.feed(AnswerReceived(an_answer(offer, control=control)))
+
+    @rule()
+    def stray_candidate(self) -> None:
+        self.feed(CandidateReceived(IceCandidate("candidate:1 1 udp 1 192.0.2.1 9 typ host")))
 
     @rule()
     @precondition(lambda self: self.call.line and not self.queue)

@@ -105,6 +105,15 @@ def test_a_door_finds_its_seat_though_two_pages_took_the_room_meanwhile(desk: De
     assert desk.join("b", BORIS) == [("b", Error("room is full", ROOM))]
 
 
+@pytest.mark.parametrize("first", [DOOR, ANNA])
+def test_a_second_door_does_not_unseat_the_page_of_the_first(desk: Desk, first: str):
+    for name in (first, ANNA if first == DOOR else DOOR):
+        desk.rooms.receive(name, Join(ROOM, name), desk.now, device=name == DOOR)
+    actions = desk.rooms.receive("b", Join(ROOM, BORIS), desk.now, device=True)
+    assert actions == [Send("b", encode(Error("room is full", ROOM)))]
+    assert desk.take(DOOR, offer(DOOR)) == [(ANNA, offer(DOOR))]
+
+
 def test_a_third_door_unseats_nobody(desk: Desk):
     for connection, name in (("a", ANNA), ("b", BORIS)):
         desk.rooms.receive(connection, Join(ROOM, name), desk.now, device=True)

@@ -230,7 +230,7 @@ servers = [{{urls = ["turn:127.0.0.1:{turn}?transport=tcp"], username = "a", cre
             "17 is given twice: each part needs its own pin",
             "config --help",
         ),
-        ("[camera]\nfps = 0", "camera.fps: expected `int` >= 5", "config --help"),
+        ("[camera]\nfps = 0", "camera.fps: expected a whole number >= 5", "config --help"),
     ],
 )
 def test_a_configuration_of_no_use_is_found(

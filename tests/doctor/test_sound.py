@@ -11,11 +11,10 @@ import pytest
 
 from homecall_pi.config.parts import MicrophoneConfig, SoundsConfig, SpeakerConfig
 from homecall_pi.control import Status
-from homecall_pi.core.ports import BLOCK_SAMPLES, CHUNK_SAMPLES, SAMPLE_RATE
+from homecall_pi.core.ports import BLOCK_SAMPLES, SAMPLE_RATE
 from homecall_pi.doctor import sound
 from homecall_pi.doctor.finding import Finding
 from homecall_pi.hardware.fake_pyaudio import Card, Machine
-from homecall_pi.hardware.portaudio import CUSHION
 
 MICROPHONE = MicrophoneConfig(source="pyaudio")
 SPEAKER = SpeakerConfig(source="pyaudio")
@@ -120,8 +119,8 @@ def test_with_play_the_chime_is_heard(
     monkeypatch.setattr(sound, "synthesise", lambda _: tone(0.2, 10 * BLOCK_SAMPLES))
     found = speaker(machine, play=True)
     assert (found.status, "played the chime" in found.found) == ("ok", True)
-    played = b"".join(card.played)[2 * (CUSHION - CHUNK_SAMPLES) :]
-    assert played[: 2 * 10 * BLOCK_SAMPLES] == tone(0.2, 10 * BLOCK_SAMPLES)
+    # Silence comes before it, and wherever a machine under load lets the card run dry.
+    assert b"".join(filter(any, card.played)) == tone(0.2, 10 * BLOCK_SAMPLES)
 
 
 def test_the_card_of_a_call_is_left_alone(machine: Machine, card: Card):

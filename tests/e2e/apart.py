@@ -76,13 +76,12 @@ class Apart(Household):
     async def flows(self) -> None:
         """Returns when the page shows moving pictures, and the visitor hears it."""
         await self.family.sees_moving_pictures()
-        # Each connection counts anew.
-        before = {0, self.door.status.audio_samples}
-        await until("the visitor hears", lambda: self.door.status.audio_samples not in before)
+        before = self.door.status.audio_samples
+        await until("the visitor hears", lambda: self.door.status.audio_samples > before)
 
-    async def close(self, keep_as: Path | None = None) -> None:
+    async def close(self) -> None:
         """Ends everything."""
-        await super().close(keep_as)
+        await super().close()
         if self.families:
             await self._browser.close()
         self.network.close()

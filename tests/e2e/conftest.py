@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,23 +11,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
+from .. import kept
 from ..sound import write_beeps
 from .household import SMALL_PICTURE, Door, Family, Program, Server, launch_chromium
 
-KEPT = Path(__file__).parents[2] / "test-artifacts"
 PITCH_HZ = 880.0
 """Of the beeps in the family's microphone."""
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    if report.when == "call":  # type: ignore[attr-defined]
-        item.stash[_failed] = report.failed  # type: ignore[attr-defined]
-    return report  # type: ignore[return-value]
-
-
-_failed = pytest.StashKey[bool]()
 
 
 class Household:
@@ -98,22 +86,27 @@ class Household:
         await family.becomes("talking")
         await self.door.becomes("talking")
 
-    async def close(self, keep_as: Path | None) -> None:
-        if keep_as is not None:
-            await self._keep(keep_as)
+    async def close(self) -> None:
         for family in self.families:
             await family.page.context.close()
         for program in self.programs:
             if program.running:
                 program.stop()
 
-    async def _keep(self, folder: Path) -> None:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+    async def keep(self, folder: Path) -> None:
+        """Copies the logs there, and takes pictures of the pages."""
         for program in self.programs:
             shutil.copy(program.log, folder)
         for number, family in enumerate(self.families):
             await family.page.screenshot(path=folder / f"page{number}.png")
+
+    def judge(self) -> None:
+        """Makes sure that neither a page nor a program met a fault that it did not expect."""
+        for family in self.families:
+            assert family.errors == [], "the page raised errors"
+        for program in self.programs:
+            assert "Traceback" not in program.output
+            assert "Task exception was never retrieved" not in program.output
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -140,12 +133,9 @@ async def household(
 async def looked_after(household: Household, request: pytest.FixtureRequest) -> AsyncIterator[None]:
     """Closes it at the end; keeps what a test that failed leaves, and judges the others' errors."""
     yield
-    failed = request.node.stash.get(_failed, True)
-    name = re.sub(r"\W+", "-", request.node.name)
-    await household.close(KEPT / name if failed else None)
-    if not failed:
-        for family in household.families:
-            assert family.errors == [], "the page raised errors"
-        for program in household.programs:
-            assert "Traceback" not in program.output
-            assert "Task exception was never retrieved" not in program.output
+    folder = kept.place(request)
+    if folder is not None:
+        await household.keep(folder)
+    await household.close()
+    if folder is None:
+        household.judge()

@@ -262,6 +262,23 @@ class Family:
         except TimeoutError:
             raise AssertionError(f"waited {PATIENCE_S:g} s in vain for: {what}") from None
 
+    async def sees_blue(self) -> None:
+        """Waits for a picture that is blue all over."""
+        await self._comes_about(
+            "the page shows a blue picture",
+            """async () => {
+              const video = document.querySelector("#picture");
+              const canvas = new OffscreenCanvas(1, 1);
+              const context = canvas.getContext("2d", {willReadFrequently: true});
+              for (;;) {
+                await new Promise(done => video.requestVideoFrameCallback(done));
+                context.drawImage(video, 0, 0, 1, 1);
+                const [red, green, blue] = context.getImageData(0, 0, 1, 1).data;
+                if (blue > 150 && red < 80 && green < 80) return;
+              }
+            }""",
+        )
+
     async def sees_a_card(self) -> None:
         """Waits for the dark picture that stands in for a camera's."""
         await self.page.wait_for_function(

@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from .. import sound
+from ..hardware.clips import write_video
 from .conftest import Household
 from .household import PATIENCE_S, ROOM, Family, Server, free_port
 
@@ -50,6 +53,7 @@ class Demo:
         """Waits for a line with `pattern` in it and returns what matched."""
         async with asyncio.timeout(PATIENCE_S):
             while line := (await self._screen.readline()).decode():
+                print(line, end="")  # shown where the test fails
                 if found := re.search(pattern, line):
                     return found[0]
         raise AssertionError(f"the demo ended without saying {pattern}")
@@ -60,27 +64,35 @@ def _heed_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def demo(request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
-    """The demo, started with the flags that the test gives as parameter."""
+@asynccontextmanager
+async def shown(*flags: str) -> AsyncIterator[Demo]:
+    """The demo, started with these flags."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "homecall_pi", "demo", "--port", str(free_port())),
-        *request.param,
+        *flags,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         preexec_fn=_heed_ctrl_c,
     )
-    yield Demo(process)
-    if process.returncode is None:
-        process.send_signal(signal.SIGINT)
-    async with asyncio.timeout(PATIENCE_S):
-        await process.communicate()
+    try:
+        yield Demo(process)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(PATIENCE_S):
+            await process.communicate()
 
 
-async def answered_call(demo: Demo, family: Family) -> None:
+@pytest_asyncio.fixture(loop_scope="session")
+async def demo(request: pytest.FixtureRequest) -> AsyncIterator[Demo]:
+    """The demo, started with the flags that the test gives as parameter."""
+    async with shown(*request.param) as started:
+        yield started
+
+
+async def answered_call(family: Family) -> None:
     await family.becomes("ringing")
-    await family.sees_moving_pictures()
     await family.page.click("#answer")
     await family.becomes("talking")
 
@@ -94,7 +106,8 @@ async def test_enter_rings(demo: Demo, household: Household) -> None:
     await family.becomes("waiting")
     demo.keyboard.write(b"\n")
     await demo.says("Pressed: the door is")
-    await answered_call(demo, family)
+    await family.sees_moving_pictures()
+    await answered_call(family)
     await demo.says("answered by Anna after")
     await family.page.click("#hangup")
     await demo.says("ended after .* because somebody hung up")
@@ -118,7 +131,25 @@ async def test_it_rings_by_itself(demo: Demo, household: Household) -> None:
     link = await demo.says(r"http://localhost\S+")
     family = await household.page()
     await family.open(link)
-    await answered_call(demo, family)
+    await answered_call(family)
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> tuple[str, ...]:
+    """Flags for a visitor in blue who beeps."""
+    sound.write_beeps(tmp_path / "beeps.wav", 660.0)
+    write_video(tmp_path / "blue.mp4", colour="blue")
+    return "--camera", str(tmp_path / "blue.mp4"), "--microphone", str(tmp_path / "beeps.wav")
+
+
+async def test_clips_are_seen_and_heard(clips: tuple[str, ...], household: Household) -> None:
+    async with shown(*clips, "--ring-every", "600") as demo:
+        family = await household.page()
+        await family.open(await demo.says(r"http://localhost\S+"))
+        await answered_call(family)
+        await family.sees_blue()
+        heard = sound.decode(await family.records_sound(2))
+        assert sound.loudest_pitch(heard) == pytest.approx(660, rel=0.02)
 
 
 @pytest.mark.parametrize("demo", [("--camera", "/nonexistent.mp4")], indirect=True)

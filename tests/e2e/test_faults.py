@@ -13,7 +13,7 @@ from playwright.async_api import async_playwright
 
 from homecall_pi.network import JUMP_S, LOOK_S
 
-from .. import sound
+from .. import kept, sound
 from .apart import PORT
 from .deployed import PAGE
 from .fragile import YEAR_S, Fragile
@@ -52,6 +52,15 @@ async def apart(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fragi
             yield household
         finally:
             await household.close()
+    household.judge()
+
+
+@pytest_asyncio.fixture(loop_scope="module", autouse=True)
+async def kept_at_failure(apart: Fragile, request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    """The household outlives the test: what a failed one leaves is copied at its end."""
+    yield
+    if folder := kept.place(request):
+        await apart.keep(folder)
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -9,11 +9,14 @@ import av
 from av.filter import Graph
 
 
-def write_video(path: Path, *, width: int = 320, height: int = 240, frames: int = 10) -> Path:
-    """A clip of FFmpeg's moving test picture at 10 frames per second."""
+def write_video(
+    path: Path, *, colour: str = "", width: int = 320, height: int = 240, frames: int = 10
+) -> Path:
+    """A clip of one colour, or of FFmpeg's moving test picture, at 10 frames per second."""
     graph = Graph()
+    kind = f"size={width}x{height}:rate=10"
     graph.link_nodes(
-        graph.add("testsrc2", f"size={width}x{height}:rate=10"),
+        graph.add("color", f"color={colour}:{kind}") if colour else graph.add("testsrc2", kind),
         graph.add("format", "yuv420p"),
         graph.add("buffersink"),
     ).configure()

@@ -71,15 +71,15 @@ def test_a_sound_of_nothing_is_an_error_not_an_endless_search(tmp_path: Path):
 
 
 def test_good_clips_pass(video: Path, audio: Path):
-    clip.check(video, "video")
-    clip.check(audio, "audio")
+    clip.check(video, "video", "camera.file")
+    clip.check(audio, "audio", "camera.file")
 
 
 def test_a_clip_without_the_wanted_track_is_refused(video: Path, audio: Path):
     with pytest.raises(OperatorError, match=r"has no audio in it; give a clip with a audio track"):
-        clip.check(video, "audio")
+        clip.check(video, "audio", "camera.file")
     with pytest.raises(OperatorError, match="has no video in it; give"):
-        clip.check(audio, "video")
+        clip.check(audio, "video", "camera.file")
 
 
 @pytest.mark.parametrize("content", [None, b"", b"# not a clip\n", b"\x00" * 5000])
@@ -88,16 +88,17 @@ def test_what_is_no_clip_is_refused_with_a_cure(tmp_path: Path, content: bytes |
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(
-        OperatorError, match=r"clip\.mp4 cannot be played: .*; give a readable clip"
+        OperatorError,
+        match=r"^camera\.file: .*clip\.mp4 cannot be played: .*; give a readable clip",
     ):
-        clip.check(path, "video")
+        clip.check(path, "video", "camera.file")
 
 
 def test_a_folder_is_no_clip(tmp_path: Path):
     with pytest.raises(OperatorError, match="cannot be played"):
-        clip.check(tmp_path, "video")
+        clip.check(tmp_path, "video", "camera.file")
 
 
 @pytest.mark.parametrize(("name", "kind"), [("porch.mp4", "video"), ("speech.ogg", "audio")])
 def test_the_clips_that_are_shipped_can_be_played(name: str, kind: str):
-    clip.check(clip.MEDIA / name, kind)
+    clip.check(clip.MEDIA / name, kind, "camera.file")

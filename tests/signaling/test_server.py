@@ -937,6 +937,14 @@ class TestTls:
             await client.send("hello")
             await client.expect(error("malformed message: not a JSON object", None))
 
+    async def test_a_page_that_came_without_tls_is_none_of_ours(
+        self, start: Start, files: dict[str, str], trust: ssl.SSLContext
+    ):
+        running = await start(**files)
+        where = f"127.0.0.1:{running.port}"
+        with pytest.raises(InvalidStatus, match="403"):
+            await connect(f"wss://{where}/signal", ssl=trust, origin=f"http://{where}")
+
     async def test_garbage_leaves_no_trace(
         self,
         start: Start,

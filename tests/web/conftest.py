@@ -24,6 +24,7 @@ from websockets.http11 import Request, Response
 
 import homecall_pi
 
+from .. import kept
 from ..sound import write_beeps
 
 WEB = Path(homecall_pi.__file__).parent / "web"
@@ -287,13 +288,17 @@ async def context(browser: Browser, board: Board) -> AsyncIterator[BrowserContex
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def family(context: BrowserContext, board: Board) -> AsyncIterator[Family]:
+async def family(
+    context: BrowserContext, board: Board, request: pytest.FixtureRequest
+) -> AsyncIterator[Family]:
     """The page in a fresh browser profile; any error in its console fails the test."""
     page = await context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("console", lambda message: _note(problems, message.type, message.text))
     yield Family(page, board)
+    if folder := kept.place(request):
+        await page.screenshot(path=folder / "page.png")
     assert problems == []
 
 

@@ -105,19 +105,32 @@ async def test_a_full_room_is_told_and_tried_again(family):
     await family.until_state("waiting")
 
 
-async def test_a_full_server_is_no_full_room(family):
-    line = await family.open()
-    await line.send(type="error", message="server is full")
-    await family.until_toast("server is full")
-    assert await family.data("state") == "waiting"
-
-
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
         ("room is not served here", "Ask for a new one"),
         ("Unable to join the room.", "does not let this page in"),
+        ("server is full", "is busy"),
+    ],
+)
+async def test_a_page_that_is_not_let_in_says_so_and_tries_again(family, said, shown):
+    await family.page.clock.install()
+    line = await family.open()
+    await line.send(type="error", message=said)
+    await family.until_toast(shown)
+    await family.until_state("shut")
+    await family.page.clock.fast_forward(5_000)
+    await line.take("join")
+    await family.page.clock.fast_forward(2_000)
+    await family.until_state("waiting")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
         ("too many messages", "was asked too much"),
+        ("malformed message: not JSON", "did not understand"),
+        ("message too large", "did not understand"),
     ],
 )
 async def test_what_servers_are_known_to_say_is_said_in_the_words_of_the_page(family, said, shown):
@@ -125,6 +138,7 @@ async def test_what_servers_are_known_to_say_is_said_in_the_words_of_the_page(fa
     await line.send(type="error", message=said)
     await family.until_toast(shown)
     assert said not in await family.page.inner_text("#toasts")
+    assert await family.data("state") == "waiting"
 
 
 async def test_a_full_room_frees_itself_by_a_ring(family, door):

@@ -332,6 +332,18 @@ async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, event
     peers._current.voice.samples += 960
     peers.close(Reason.HUNG_UP)
     assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (3, 960, -6.0)
+    await ring(peers, events, 2)
+    assert (peers.frames_sent, peers.audio_samples) == (0, 0)
+
+
+async def test_figures_of_a_call_are_those_of_all_its_connections(peers: Peers, events: Events):
+    for number in (1, 2, 3):
+        await ring(peers, events, number, again=number > 1)
+        assert peers._current is not None
+        peers._current.video.frames_sent = 3
+        peers._current.voice.samples = 960
+        peers.close(None)
+    assert (peers.frames_sent, peers.audio_samples) == (9, 2880)
 
 
 async def test_stop_closes_a_call_under_way(
