@@ -15,7 +15,7 @@ from aioice.stun import TransactionError
 
 CHECK_S: Final = 5.0
 """Seconds between two checks, give or take a fifth (section 5.1)."""
-RETRANSMISSIONS: Final = 5
+RETRANSMISSIONS: Final = 9
 """With these a check takes up to 6.3 s, as repeats.py has it."""
 FAILURES: Final = 3
 """Checks in a row, without a pause, that end the connection: in less than 30 s (section 5.1)."""

@@ -30,6 +30,9 @@ AGAIN_S, MAX_AGAIN_S = 5.0, 60.0
 """Seconds until servers that are missed are tried again: first; and at most, after each time twice
 as long."""
 
+DOUBT_S = 30.0
+"""Seconds until all are tried again after one of them did not do its work."""
+
 _TRANSPORTS = ("udp", "tcp", "tls")
 """In the order of preference: media is delayed by a stream that makes up for loss."""
 
@@ -43,11 +46,10 @@ class Choice:
     stun: Address | None = None
     turn: Turn | None = None
 
-    def is_met_by(self, sdp: str) -> bool:
-        """Whether the description has the candidates that these servers are there for."""
-        return (self.stun is None or " typ srflx" in sdp) and (
-            self.turn is None or " typ relay" in sdp
-        )
+    def missing_in(self, sdp: str) -> set[str]:
+        """The schemes of those servers whose candidates the description lacks."""
+        wanted = {"stun": (self.stun, " typ srflx"), "turn": (self.turn, " typ relay")}
+        return {scheme for scheme, (server, kind) in wanted.items() if server and kind not in sdp}
 
 
 class Servers:
@@ -90,9 +92,24 @@ class Servers:
         if self._routes and (addresses != self._known_on or self._clock() >= self._due_at):
             self._look_on(addresses)
 
-    def doubt(self) -> None:
-        """One that was chosen did not do its work: they are to be tried soon."""
-        self._due_at = min(self._due_at, self._clock() + self._again_s)
+    def judge(self, choice: Choice, sdp: str) -> None:
+        """Doubts those of the choice whose candidates the description lacks.
+
+        Where another one of that scheme answers, it takes the place. All are to be tried before
+        long, since it may have been the network's fault.
+        """
+        missing = choice.missing_in(sdp)
+        if not missing or choice != self.choice():
+            return
+        for scheme in missing:
+            answering = [
+                route
+                for route in self._routes
+                if route.scheme == scheme and route in self._answering
+            ]
+            if len(answering) > 1:
+                del self._answering[answering[0]]
+        self._due_at = min(self._due_at, self._clock() + DOUBT_S)
 
     def retry(self) -> None:
         """The network may be back: those that are missed are to be tried now."""

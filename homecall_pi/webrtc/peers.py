@@ -201,6 +201,9 @@ class Peers:
             self._discard(peer)
             await self._servers.hurry(self._addresses(), anew=self._again)
             peer = await self._gather(HURRY_S)
+            if peer.choice != self._servers.choice():  # another server has to do
+                await peer.close()
+                peer = await self._gather(HURRY_S)
         if number == self._number:
             self._begin(peer, number)
         else:
@@ -222,8 +225,7 @@ class Peers:
             raise
         peer.gathered_on = addresses
         peer.gathered_at = steady.uptime()
-        if not peer.choice.is_met_by(peer.offer):
-            self._servers.doubt()
+        self._servers.judge(peer.choice, peer.offer)
         return peer
 
     def _next_serial(self) -> int:
@@ -237,8 +239,8 @@ class Peers:
 
     def _can_better(self, spare: Peer) -> bool:
         """Whether other servers answer than when it was gathered, or one of them did not help."""
-        lacking = not spare.choice.is_met_by(spare.offer) and self._age_s(spare) > AGAIN_S
-        return lacking or spare.choice != self._servers.choice()
+        lacking = spare.choice.missing_in(spare.offer) and self._age_s(spare) > AGAIN_S
+        return bool(lacking) or spare.choice != self._servers.choice()
 
     def _age_s(self, peer: Peer) -> float:
         return steady.uptime() - peer.gathered_at

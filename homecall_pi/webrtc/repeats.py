@@ -28,8 +28,11 @@ from . import hooks
 STUN_RTO_S = 0.1
 """Seconds until a STUN request is repeated for the first time; each pause is twice the one before.
 (RFC 8489, section 6.2.1, has 0.5 s for those that know no better.)"""
-STUN_RETRANSMISSIONS = 8
-"""Of a STUN request, in about as many seconds as before."""
+STUN_MAX_PAUSE_S = 0.8
+"""The longest of these pauses: it delays a call whose network has come back, since aioice does not
+repeat its check when one of the other side's arrives (RFC 8445, section 7.3.1.4)."""
+STUN_RETRANSMISSIONS = 20
+"""Of a STUN request, in 15 s. After that, a check of the other side's starts another one."""
 RTO_INITIAL_S = 0.5
 """Seconds until a packet of the control channel is repeated, before a round trip is known."""
 RTO_MIN_S = 0.25
@@ -44,12 +47,19 @@ PAUSES_S = (0.05, 0.1, 0.2, 0.4)
 def take_over() -> None:
     """Has STUN and control channels repeat their packets so soon from now on."""
     stun = vars(aioice.stun)
-    stun["RETRY_RTO"] = STUN_RTO_S
+    stun["RETRY_RTO"] = _Pause(STUN_RTO_S)
     stun["RETRY_MAX"] = STUN_RETRANSMISSIONS
     sctp = vars(rtcsctptransport)
     sctp["SCTP_RTO_INITIAL"] = RTO_INITIAL_S
     sctp["SCTP_RTO_MIN"] = RTO_MIN_S
     sctp["SCTP_MAX_INIT_RETRANS"] = MAX_INITS
+
+
+class _Pause(float):
+    """Seconds until a STUN request is repeated. aioice doubles them each time."""
+
+    def __mul__(self, factor: float) -> _Pause:
+        return _Pause(min(float(self) * factor, STUN_MAX_PAUSE_S))
 
 
 def repeat_flights(pc: RTCPeerConnection) -> None:

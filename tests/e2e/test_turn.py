@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import Playwright, async_playwright
 
 from ..coturn import PASSWORD, SECRET, USER, Coturn
 from .apart import Apart
@@ -39,33 +40,64 @@ policy = "relay"
 servers = [{{ urls = ["stun:{SERVER}", "turn:{SERVER}"], secret = "{SECRET}" }}]
 """
 
-Start = Callable[..., Awaitable[Apart]]
+SPARE_PORT = 3479
+TWO_RELAYS = f"""
+servers = [{{ urls = ["turn:{SERVER}", "turn:{SERVER}:{SPARE_PORT}"], {LOGIN} }}]
+"""
+
+Prepare = Callable[[str], Awaitable[Apart]]
+Start = Callable[..., Awaitable[None]]
+Relay = Callable[..., Coturn]
+
+
+@pytest.fixture
+def relay(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Relay]:
+    """Starts a TURN server that all can reach."""
+    running: list[Coturn] = []
+
+    def started(apart: Apart, **options: Any) -> Coturn:
+        folder = tmp_path_factory.mktemp("turn")
+        options["certificate"] = apart.authority.issue(SERVER)
+        running.append(Coturn(folder, SERVER, prefix=apart.network.router.prefix, **options))
+        running[-1].start()
+        return running[-1]
+
+    yield started
+    for coturn in running:
+        coturn.stop()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def start(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Start]:
-    """Starts a household and a TURN server, given `[ice]` and what the router drops."""
-    async with AsyncExitStack() as stack:
-        playwright = await stack.enter_async_context(async_playwright())
+async def playwright() -> AsyncIterator[Playwright]:
+    async with async_playwright() as playwright:
+        yield playwright
 
-        async def started(ice: str, *dropped: str, time_limited: bool = False) -> Apart:
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def prepare(
+    request: pytest.FixtureRequest, tmp_path: Path, playwright: Playwright
+) -> AsyncIterator[Prepare]:
+    """Makes the networks of a household with this `[ice]`; nothing runs there yet."""
+    async with AsyncExitStack() as stack:
+
+        async def prepared(ice: str) -> Apart:
             apart = Apart(tmp_path, ice=ice)
-            coturn = Coturn(
-                tmp_path,
-                SERVER,
-                prefix=apart.network.router.prefix,
-                certificate=apart.authority.issue(SERVER),
-                time_limited=time_limited,
-            )
-            stack.callback(coturn.stop)
             await stack.enter_async_context(looked_after(apart, request))
-            coturn.start()
-            for match in dropped:
-                apart.network.drop(match)
-            await apart.start(playwright)
             return apart
 
-        yield started
+        yield prepared
+
+
+@pytest.fixture
+def start(playwright: Playwright) -> Start:
+    """Starts the household, with a router that drops these packets."""
+
+    async def started(apart: Apart, *dropped: str) -> None:
+        for match in dropped:
+            apart.network.drop(match)
+        await apart.start(playwright)
+
+    return started
 
 
 @pytest.mark.parametrize(
@@ -73,15 +105,23 @@ async def start(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     [(DIRECT_UDP,), (ALL_UDP,), (ALL_UDP, PLAIN_TURN)],
     ids=["by UDP", "by TCP", "by TLS"],
 )
-async def test_a_call_is_relayed(start: Start, dropped: tuple[str, ...]) -> None:
-    apart = await start(EVERY_WAY, *dropped)
+async def test_a_call_is_relayed(
+    prepare: Prepare, relay: Relay, start: Start, dropped: tuple[str, ...]
+) -> None:
+    apart = await prepare(EVERY_WAY)
+    relay(apart)
+    await start(apart, *dropped)
     await apart.talk()
     await apart.flows()
     assert PASSWORD not in apart.door.output
 
 
-async def test_a_call_that_must_be_relayed_shows_no_address(start: Start) -> None:
-    apart = await start(RELAY_ONLY, time_limited=True)
+async def test_a_call_that_must_be_relayed_shows_no_address(
+    prepare: Prepare, relay: Relay, start: Start
+) -> None:
+    apart = await prepare(RELAY_ONLY)
+    relay(apart, time_limited=True)
+    await start(apart)
     table = ("inet", "faults")
     count = ("nft", "add", "rule", *table, "faults", *DIRECT_UDP.split(), "counter")
     apart.network.router.run(*count)
@@ -90,3 +130,16 @@ async def test_a_call_that_must_be_relayed_shows_no_address(start: Start) -> Non
     rules = apart.network.router.run("nft", "list", "table", *table)
     assert re.findall(r"packets (\d+)", rules) == ["0"], "packets went directly"
     assert SECRET not in apart.door.output
+
+
+async def test_a_call_goes_on_by_another_relay_when_its_own_dies(
+    prepare: Prepare, relay: Relay, start: Start
+) -> None:
+    apart = await prepare(TWO_RELAYS)
+    first, _ = relay(apart), relay(apart, port=SPARE_PORT)
+    await start(apart, DIRECT_UDP)
+    await apart.talk()
+    first.stop()
+    await apart.door.becomes("reconnecting")
+    await apart.door.becomes("talking")
+    await apart.flows()

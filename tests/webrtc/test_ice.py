@@ -17,7 +17,7 @@ from aioice.stun import Class, Message, Method
 from homecall_pi.config.ice import IceConfig, IceServer
 from homecall_pi.webrtc import ice
 from homecall_pi.webrtc.bounds import MAX_WAITING_BYTES
-from homecall_pi.webrtc.ice import AGAIN_S, KNOWN_S, Choice, Servers
+from homecall_pi.webrtc.ice import AGAIN_S, DOUBT_S, KNOWN_S, Choice, Servers
 from homecall_pi.webrtc.peer import Peer
 from homecall_pi.webrtc.routes import Address, Route
 
@@ -286,16 +286,40 @@ async def heard(dead: Dead) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_a_doubt_has_them_asked_soon(coturn: Coturn, dead: Dead, brief: None):
+HOST_ONLY = "a=candidate:1 1 udp 1 192.0.2.1 5000 typ host\r\n"
+
+
+async def test_one_that_did_not_do_its_work_is_asked_before_long(coturn: Coturn, brief: None):
     clock = Clock()
-    servers = servers_of(stun_server(dead.port), stun_server(coturn.port), clock=clock)
+    servers = servers_of(stun_server(coturn.port), clock=clock)
     await servers.settle(HOME)
-    dead.heard()
-    servers.doubt()
-    clock.now += AGAIN_S
+    choice = servers.choice()
+    servers.judge(choice, HOST_ONLY)
+    assert servers.choice() == choice  # there is no other
+    looked = servers._looking
+    clock.now += DOUBT_S
     servers.refresh(HOME)
-    await heard(dead)
-    await servers.stop()
+    assert servers._looking is not looked
+    await servers.settle(ELSEWHERE)
+
+
+async def test_another_takes_the_place_of_one_that_did_not_do_its_work(
+    own_coturn: Coturn, coturn: Coturn
+):
+    ports = own_coturn.port, coturn.port
+    servers = servers_of(*(turn_server(f"turn:127.0.0.1:{port}") for port in ports))
+    await servers.settle(HOME)
+    first = servers.choice()
+    assert first.turn is not None
+    assert first.turn.address[1] == own_coturn.port
+    servers.judge(first, HOST_ONLY + "a=candidate:2 1 udp 1 192.0.2.1 5000 typ relay\r\n")
+    assert servers.choice() == first
+    servers.judge(first, HOST_ONLY)
+    second = servers.choice()
+    assert second.turn is not None
+    assert second.turn.address[1] == coturn.port
+    servers.judge(first, HOST_ONLY)  # of that one there is no doubt
+    assert servers.choice() == second
 
 
 async def test_while_one_is_missed_all_are_asked_less_and_less(
@@ -411,7 +435,7 @@ class TestGathering:
         await servers.settle(HOME)
         offer = await offer_of(servers.choice(), parts)
         assert {"host", "srflx", "relay"} == candidates(offer)
-        assert servers.choice().is_met_by(offer)
+        assert servers.choice().missing_in(offer) == set()
 
     @pytest.mark.parametrize(
         "url", ["turn:127.0.0.1:{port}?transport=tcp", "turns:localhost:{tls}"]
@@ -462,7 +486,7 @@ class TestGathering:
         choice = Choice("all", stun=("127.0.0.1", dead.port))
         offer = await offer_of(choice, parts, patience_s=0.0)
         assert candidates(offer) == {"host"}
-        assert not choice.is_met_by(offer)
+        assert choice.missing_in(offer) == {"stun"}
         requests = dead.heard()
         assert len(requests) == len(set(requests))  # there was no time to repeat one
 

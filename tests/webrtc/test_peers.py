@@ -323,6 +323,22 @@ async def test_when_other_servers_answer_another_connection_gets_ready(
         await peers.stop()
 
 
+async def test_a_call_is_not_offered_by_a_server_that_died_if_there_is_another(
+    parts: Parts, events: Events, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(peers_module, "HURRY_S", 0.0)
+    dead, living = Choice("all", stun=("127.0.0.1", 1)), Choice("all")
+    servers = Servers(IceConfig())
+    known = [dead, living]
+    monkeypatch.setattr(servers, "choice", lambda: known[0])
+    monkeypatch.setattr(servers, "judge", lambda choice, _: choice is dead and known.remove(dead))
+    peers = Peers(parts.door, servers, events)
+    await ring(peers, events, 1, again=True)
+    assert peers._current is not None
+    assert peers._current.choice == living
+    await peers.stop()
+
+
 async def test_figures_are_those_of_the_present_or_last_call(peers: Peers, events: Events):
     assert (peers.frames_sent, peers.audio_samples, peers.audio_dbfs) == (0, 0, -100.0)
     await ring(peers, events, 1)

@@ -31,6 +31,7 @@ CONSTANTS = {
 }
 SOON = {
     "STUN_RTO_S": 0.0001,
+    "STUN_MAX_PAUSE_S": 0.001,
     "RTO_INITIAL_S": 0.01,
     "RTO_MIN_S": 0.01,
     "PAUSES_S": (0.001,) * 20,
@@ -93,6 +94,19 @@ async def test_a_stun_request_is_repeated_soon(soon: None):
     with pytest.raises(TransactionTimeout):
         await Transaction(request, ("192.0.2.1", 5000), Nowhere()).run()
     assert sent == [request] * (1 + repeats.STUN_RETRANSMISSIONS)
+
+
+def test_pauses_between_stun_requests_grow_to_a_limit(monkeypatch: pytest.MonkeyPatch):
+    for name in CONSTANTS[aioice.stun]:
+        monkeypatch.setattr(aioice.stun, name, getattr(aioice.stun, name))
+    repeats.take_over()
+    pauses = [aioice.stun.RETRY_RTO]
+    for _ in range(aioice.stun.RETRY_MAX):
+        pause = pauses[-1]
+        pause *= 2  # as aioice does
+        pauses.append(pause)
+    assert pauses[:6] == [0.1, 0.2, 0.4, 0.8, 0.8, 0.8]
+    assert sum(pauses) == pytest.approx(15, rel=0.05)
 
 
 async def test_the_flights_of_the_handshake_are_repeated(offered: Peer, page: Page, events: Events):
