@@ -2,6 +2,9 @@
 
 import { callOf } from "./sdp.js";
 
+// No door sends as much; a server that does is not let take our memory, nor send our checks around.
+const CANDIDATE_LIMIT = 100;
+const WAITING_LIMIT = 64;
 // More early candidates than this belong to no call of ours.
 const EARLY_LIMIT = 64;
 
@@ -14,6 +17,8 @@ export class Negotiation {
   #proof = "none";
   #newestOffer = 0;
   #early = [];
+  #added = 0;
+  #waiting = 0;
   #tail = Promise.resolve();
 
   /**
@@ -41,6 +46,7 @@ export class Negotiation {
 
   /** Takes an offer or a candidate from the line. An answer is not for us: we never offer. */
   hear(message) {
+    if (this.#waiting === WAITING_LIMIT) return;
     if (message.type === "offer" && typeof message.sdp === "string") {
       const number = ++this.#newestOffer;
       this.#queue(() => this.#offered(message, number));
@@ -67,7 +73,8 @@ export class Negotiation {
   }
 
   #queue(task) {
-    this.#tail = this.#tail.then(task);
+    this.#waiting += 1;
+    this.#tail = this.#tail.then(task).finally(() => (this.#waiting -= 1));
   }
 
   async #offered({ sdp, from }, number) {
@@ -109,6 +116,7 @@ export class Negotiation {
     }
     this.#peer?.close();
     this.#peer = peer;
+    this.#added = 0;
     this.#proof = proof;
     const settled = peer.settle();
     this.#handlers.onProof(proof === "valid" ? "pending" : proof);
@@ -132,21 +140,22 @@ export class Negotiation {
   }
 
   async #candidate(candidate) {
-    if (this.#peer?.owns(candidate)) await add(this.#peer, candidate);
+    if (this.#peer?.owns(candidate)) await this.#add(candidate);
     else this.#early = [...this.#early, candidate].slice(-EARLY_LIMIT);
   }
 
   async #addEarly(peer) {
     const early = this.#early.filter((candidate) => peer.owns(candidate));
     this.#early = [];
-    for (const candidate of early) await add(peer, candidate);
+    for (const candidate of early) await this.#add(candidate);
   }
-}
 
-async function add(peer, candidate) {
-  try {
-    await peer.addCandidate(candidate);
-  } catch {
-    // A candidate this browser cannot use is no harm: others will do, or the connection fails.
+  async #add(candidate) {
+    if (this.#added++ >= CANDIDATE_LIMIT) return;
+    try {
+      await this.#peer?.addCandidate(candidate);
+    } catch {
+      // One this browser cannot use is no harm: others will do, or the connection fails.
+    }
   }
 }

@@ -246,3 +246,38 @@ async def test_reconnecting_waits_half_a_second_to_three(run):
 )
 async def test_the_signaling_address(run, address, url):
     assert await run("link", "(m, address) => m.signalUrl(address)", address) == url
+
+
+FLOOD = """async ({ Negotiation }, waitsForThePeer) => {
+  let added = 0;
+  let give;
+  const peer = {
+    owns: () => true,
+    accept: async (sdp) => sdp,
+    settle: async () => {},
+    addCandidate: async () => (added += 1),
+  };
+  const given = new Promise((resolve) => (give = () => resolve(peer)));
+  const nothing = () => {};
+  const negotiation = new Negotiation({
+    seal: { check: async () => "keyless", answer: async (_, answer) => answer },
+    makePeer: () => given,
+    send: nothing,
+    handlers: { onProof: nothing, onOffer: nothing, onBadOffer: nothing },
+  });
+  const settled = () => new Promise((resolve) => setTimeout(resolve));
+  negotiation.hear({ type: "offer", sdp: "" });
+  if (!waitsForThePeer) give();
+  for (let each = 0; each < 1000; each += 1) {
+    negotiation.hear({ type: "candidate", candidate: { candidate: "candidate:1" } });
+    if (!waitsForThePeer && each % 10 === 0) await settled();
+  }
+  give();
+  await settled();
+  return added;
+}"""
+
+
+@pytest.mark.parametrize(("waits_for_the_peer", "added"), [(False, 100), (True, 63)])
+async def test_of_a_flood_of_candidates_few_are_taken(run, waits_for_the_peer, added):
+    assert await run("negotiation", FLOOD, waits_for_the_peer) == added
