@@ -1,4 +1,4 @@
-"""What the door takes at hostile signaling servers, and whether it finds back to a good one."""
+"""What door and page take at hostile signaling servers, and that they find back to a good one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.e2e.test_hostile import MOST_MB, suffer
 
 HEAD = (
     f"{'hostile server':16} {'CPU of the door':>16} {'RSS before':>11} {'more (limit)':>13} "
-    f"{'afterwards':>11}"
+    f"{'afterwards':>11} {'pages before':>13} {'more':>7}"
 )
 
 
@@ -30,12 +30,14 @@ async def rows(seconds: float, only: str, limits: Limits) -> None:
             with tempfile.TemporaryDirectory() as folder:
                 household = Household(Path(folder), browser)
                 try:
-                    usage, family = await suffer(household, mood, seconds)
+                    family, usages = await suffer(household, mood, seconds)
+                    usage, pages = usages["door"], usages["page"]
                     await household.ring_and_answer(family)
                     grown = limits.at_most(MOST_MB, f"{mood}: MB more", usage.grown_mb)
                     print(
                         f"{mood:16} {100 * usage.cpu:14.0f} % {usage.before_mb:8.0f} MB "
-                        f"{grown:>13} {usage.now_mb:8.0f} MB",
+                        f"{grown:>13} {usage.now_mb:8.0f} MB {pages.before_mb:10.0f} MB "
+                        f"{pages.grown_mb:4.0f} MB",
                         flush=True,
                     )
                 finally:
