@@ -60,9 +60,9 @@ const CALL = {
     lost: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
   },
   talking: {
-    // The door came back with a new connection: the call goes on as it was.
-    offer: ["talking", "await:nobody", "show-visitor", "carry-microphone", "say:answered",
-      "tell:resumed"],
+    // The door comes back with a new connection: the call goes on as it was, once that stands.
+    offer: ["talking", "await:nobody", "show-visitor", "note-unstable", "carry-microphone",
+      "say:answered"],
     // The door has given the call up: somebody rings anew, to whom nobody has said a word yet.
     "next-offer": ["ringing", "await:nobody", "close-microphone", "show-visitor", "ring",
       "tell:ringing"],

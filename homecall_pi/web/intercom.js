@@ -78,6 +78,7 @@ export class Intercom {
     "close-microphone": () => this.#parts.microphone.close(),
     "carry-microphone": () => this.#parts.negotiation.peer.speak(this.#parts.microphone.track),
     "start-clock": () => this.#parts.view.startClock(),
+    "note-unstable": () => this.#parts.view.setUnstable(true),
     "note-missed": () => this.#parts.view.noteMissed(new Date()),
     tell: (key) => this.#tell(key),
     "tell-error": (_, { said }) => this.#parts.view.toast(said, { isState: true }),

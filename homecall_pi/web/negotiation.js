@@ -24,8 +24,9 @@ export class Negotiation {
   /**
    * `seal` is the link's; `makePeer(handlers)` promises an unused Peer; `send(type, fields)` reaches
    * the other side.
-   * `handlers`: onOffer({from, call}), onUnstable(), onStable(), onLost(why), onEnded(reason),
-   * onBadOffer(), onRefused(), onDoor(release), and onProof(proof) with what is known of the door:
+   * `handlers`: onOffer({from, call}), onUnstable(), onStable(), also for a connection that has come
+   * in the place of another, onLost(why), onEnded(reason), onBadOffer(), onRefused(),
+   * onDoor(release), and onProof(proof) with what is known of the door:
    * a word of Seal.check, or "pending" until the one who sealed the offer is surely connected.
    */
   constructor({ seal, makePeer, send, handlers }) {
@@ -105,7 +106,8 @@ export class Negotiation {
   }
 
   async #begin(sdp, from, number, proof) {
-    const peer = await this.#newPeer();
+    const replaces = this.#peer !== null;
+    const peer = await this.#newPeer(replaces);
     try {
       const answer = await this.#seal.answer(sdp, await peer.accept(sdp));
       if (number !== this.#newestOffer) return peer.close();
@@ -125,11 +127,11 @@ export class Negotiation {
     await this.#addEarly(peer);
   }
 
-  async #newPeer() {
+  async #newPeer(replaces) {
     const mine = (handler) => (detail) => peer === this.#peer && handler(detail);
     const peer = await this.#makePeer({
       onCandidate: (candidate) => this.#send("candidate", { candidate }),
-      onConnected: mine(() => this.#handlers.onProof(this.#proof)),
+      onConnected: mine(() => this.#connected(replaces)),
       onDoor: mine((release) => this.#proof === "valid" && this.#handlers.onDoor(release)),
       onUnstable: mine(this.#handlers.onUnstable),
       onStable: mine(this.#handlers.onStable),
@@ -137,6 +139,11 @@ export class Negotiation {
       onEnded: mine(this.#handlers.onEnded),
     });
     return peer;
+  }
+
+  #connected(replaces) {
+    this.#handlers.onProof(this.#proof);
+    if (replaces) this.#handlers.onStable();
   }
 
   async #candidate(candidate) {

@@ -21,7 +21,7 @@ from tests.bench import part_faults
 from tests.bench.limits import Limits
 from tests.e2e.fragile import YEAR_S, Fragile
 from tests.e2e.household import until
-from tests.e2e.network import NAME, SERVER, Host, Network
+from tests.e2e.network import DIRECT_UDP, NAME, SERVER, Host, Network
 from tests.sound import write_beeps
 
 PATIENCE_S = 90.0
@@ -62,6 +62,13 @@ def cut(host: Host, seconds: float) -> Work:
         household.network.restore(host)
 
     return work
+
+
+async def cut_media(household: Fragile) -> None:
+    """Packets between door and page vanish, while the line goes on."""
+    household.network.drop(DIRECT_UDP)
+    await asyncio.sleep(OUTAGE_S)
+    household.network.clear()
 
 
 async def unplug(household: Fragile) -> None:
@@ -158,6 +165,7 @@ IN_A_CALL = (
     Fault("door cut off for 10 s", cut("door", 10.0), noticed_by=SIDES),
     Fault("door cut off for 40 s", cut("door", 40.0), noticed_by=SIDES),
     Fault("page cut off for 10 s", cut("page", 10.0), kills_line=False, noticed_by=SIDES),
+    Fault("media alone cut off for 10 s", cut_media, kills_line=False, noticed_by=SIDES),
     Fault("door's link down for 10 s", unplug, noticed_by=SIDES),
     *(
         Fault(name, work, kills_line, noticed_by=("door",), media_s=UNENDING_S, prepare=prepare)

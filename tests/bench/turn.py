@@ -40,6 +40,8 @@ WAYS = {
     "relayed, by TCP": (ALL_UDP,),
     "relayed, by TLS": (ALL_UDP, "tcp dport 3478"),
 }
+BEHIND_DEAD_ONES = "directly", "relayed, by UDP"
+"""The ways that are tried with dead ones in front as well, at the door and at the page."""
 SETTLE_S = 3.0
 """Longer than the door takes to find out which servers answer, and to gather a connection."""
 ADDED_MS = 100.0
@@ -66,9 +68,14 @@ async def main(rings: int) -> bool:
     print(f"press -> connected, page waiting, {rings} calls of each kind (ms): median, most")
     async with async_playwright() as playwright:
         for name, dropped in WAYS.items():
-            with tempfile.TemporaryDirectory() as folder:
-                row = await calls(playwright, Path(folder), dropped, rings)
+            row = await calls(playwright, GOOD, dropped, rings)
             print(f"  {name:20} {shown(row):>18}", flush=True)
+            if name not in BEHIND_DEAD_ONES:
+                continue
+            mixed = await calls(playwright, FRONT + GOOD, dropped, rings)
+            more = statistics.median(mixed) - statistics.median(row)
+            added = limits.at_most(ADDED_MS, f"{name}: added", more)
+            print(f"    {MIXED:18} {shown(mixed):>18}, added {added}", flush=True)
     return limits.verdict()
 
 
@@ -108,19 +115,20 @@ async def ring_anew(apart: Apart) -> float:
 
 
 async def calls(
-    playwright: Playwright, folder: Path, dropped: tuple[str, ...], rings: int
+    playwright: Playwright, servers: str, dropped: tuple[str, ...], rings: int
 ) -> list[float]:
     """Milliseconds from press to connected, as it rings at the page."""
-    apart = Apart(folder, ice=f"servers = [{GOOD}]")
-    coturn = start_coturn(apart)
-    try:
-        for match in dropped:
-            apart.network.drop(match)
-        await apart.start(playwright)
-        return [await call(apart) for _ in range(rings)]
-    finally:
-        await apart.close()
-        coturn.stop()
+    with tempfile.TemporaryDirectory() as folder:
+        apart = Apart(Path(folder), ice=f"servers = [{servers}]")
+        coturn = start_coturn(apart)
+        try:
+            for match in dropped:
+                apart.network.drop(match)
+            await apart.start(playwright)
+            return [await call(apart) for _ in range(rings)]
+        finally:
+            await apart.close()
+            coturn.stop()
 
 
 async def call(apart: Apart) -> float:

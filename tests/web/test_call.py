@@ -167,10 +167,13 @@ async def test_a_door_that_went_without_a_word_may_come_back(family, door):
     line = await lose(family, door)
     assert await family.data("state") == "talking"
     await line.offer(await door.offer())
-    await door.accept(line)
+    await line.take("answer")  # which the door does not get yet
+    assert await family.page.is_visible("#link-note")
+    await door.ring(line)
     await door.until_heard("answered")
     await door.until_voice()
     await family.until("document.querySelector('#link-note').hidden")
+    await family.until_toast("The call goes on")
     assert await family.data("state") == "talking"
     assert await family.data("mic") == "on"
 

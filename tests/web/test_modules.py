@@ -65,6 +65,13 @@ READY = ("name-wanted", "named", "line-up")
         ((*READY, "offer", "line-down"), "ringing", ["tell:offline"]),
         ((*READY, "offer", "hang-up"), "ringing", []),
         ((*READY, "offer", "answer", "answer"), "talking", []),
+        (
+            (*READY, "offer", "answer", "offer"),
+            "talking",
+            ["await:nobody", "show-visitor", "note-unstable", "carry-microphone", "say:answered"],
+        ),
+        ((*READY, "offer", "answer", "stable"), "talking", ["tell:resumed"]),
+        ((*READY, "offer", "stable"), "ringing", []),
         ((*READY, "offer", "next-offer"), "ringing", []),
         (
             (*READY, "offer", "answer", "next-offer"),
