@@ -55,7 +55,7 @@ def swap(dice: random.Random, lines: list[str]) -> list[str]:
 
 
 def cut(dice: random.Random, lines: list[str]) -> list[str]:
-    return lines[: dice.randrange(1, len(lines))]
+    return lines[: dice.randint(1, len(lines))]
 
 
 def garble(dice: random.Random, lines: list[str]) -> list[str]:
