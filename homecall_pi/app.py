@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import __version__, control, network, notify
 from .config.ice import require_ice
-from .config.link import link_key, require_room, require_server
+from .config.link import is_guessable, link_key, require_room, require_server
 from .config.schema import Config
 from .control import Command, ControlServer, Status
 from .core.events import HangUp, Pressed
@@ -39,10 +39,15 @@ JOIN_S = 10.0
 """Seconds that joining may take at the start; without a line, the door is ready after that."""
 
 
+PARTS = ("camera", "microphone", "speaker")
+"""What a door has, as a rule."""
+
+
 class App:
     """All parts of one daemon."""
 
     def __init__(self, config: Config) -> None:
+        self._config = config
         url, room = require_server(config), require_room(config)
         limits = Limits(
             ring_s=config.call.ring_s,
@@ -68,6 +73,7 @@ class App:
             HomeCallError: a vital task died, and with it the daemon.
         """
         await self._control.start()
+        self._announce()
         self._door.panel.start(lambda: self.doorbell.post(Pressed()))
         vital = [
             asyncio.create_task(self.doorbell.run(), name="doorbell"),
@@ -90,6 +96,16 @@ class App:
             await asyncio.gather(*tasks, return_exceptions=True)
         if died is not None:
             raise last_words(died)
+
+    def _announce(self) -> None:
+        """Begins the log's story, with what may not be as it was meant."""
+        room = require_room(self._config)
+        started = "started: homecall-pi %s, room %s…"
+        log.info(started, __version__, room[:8], extra={"EVENT": "started"})
+        if is_guessable(room):
+            log.warning("the room is no random UUID (version 4): `homecall-pi doctor` has the cure")
+        if missing := [part for part in PARTS if getattr(self._config, part).source == "none"]:
+            log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
 
     async def _get_ready(self) -> None:
         """Tells the service manager when the room is joined or refused, or when that takes long."""
@@ -147,10 +163,6 @@ class App:
         )
 
 
-def _is_off(config: Config, part: str) -> bool:
-    return bool(getattr(config, part).source == "none")
-
-
 async def run(config: Config) -> None:
     """Runs the daemon until SIGTERM or SIGINT. Soon after, the process ends.
 
@@ -165,11 +177,6 @@ async def run(config: Config) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     app = App(config)
-    started = "started: homecall-pi %s, room %s…"
-    log.info(started, __version__, require_room(config)[:8], extra={"EVENT": "started"})
-    missing = [part for part in ("camera", "microphone", "speaker") if _is_off(config, part)]
-    if missing:
-        log.warning("no %s: the source is none; set it, or try --fake", ", ".join(missing))
     try:
         await app.run(stop)
     except OperatorError:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import re
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -157,6 +158,15 @@ async def test_stopping_in_a_call_closes_it_and_leaves(signal: Signal, make_conf
         await page.connected()
     await visit.heard("leave")
     await page.gone()
+
+
+@pytest.mark.parametrize(("room", "told"), [(ROOM, False), (str(uuid.uuid1()), True)])
+async def test_a_room_that_can_be_guessed_is_told(
+    make_config: MakeConfig, caplog: pytest.LogCaptureFixture, room: str, told: bool
+):
+    async with running(make_config(room=room)):
+        pass
+    assert ("the room is no random UUID" in caplog.text) == told
 
 
 async def test_the_button_rings(

@@ -79,6 +79,12 @@ def require_room(config: Config) -> str:
         ) from None
 
 
+def is_guessable(room: str) -> bool:
+    """Whether the UUID was not made at random, as of all UUIDs only version 4 is (RFC 9562)."""
+    given = uuid.UUID(room)
+    return given.variant != uuid.RFC_4122 or given.version != 4
+
+
 def new_key() -> str:
     """A key for the link, of a length that nobody guesses."""
     return secrets.token_urlsafe(KEY_BYTES)

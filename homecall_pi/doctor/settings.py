@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from urllib.parse import urlsplit
 
 from ..config import file
 from ..config.ice import require_ice
-from ..config.link import link_key, require_room, require_server
+from ..config.link import is_guessable, link_key, require_room, require_server
 from ..config.schema import Config
 from ..errors import OperatorError
 from .finding import Finding, fail, ok, warn
@@ -36,9 +35,7 @@ def _unusable(error: OperatorError) -> Finding:
 
 
 def _guessable(room: str) -> Finding | None:
-    """A room is as secret as it is random, and of all UUIDs only version 4 is that (RFC 9562)."""
-    given = uuid.UUID(room)
-    if given.variant == uuid.RFC_4122 and given.version == 4:
+    if not is_guessable(room):
         return None
     return warn(
         f"the room {room[:8]}… is no random UUID (version 4): who guesses it can answer the door",
