@@ -56,10 +56,10 @@ def take_over() -> None:
 
 
 class _Pause(float):
-    """Seconds until a STUN request is repeated. aioice doubles them each time."""
+    """Seconds until a STUN request is repeated. aioice doubles them in place each time."""
 
-    def __mul__(self, factor: float) -> _Pause:
-        return _Pause(min(float(self) * factor, STUN_MAX_PAUSE_S))
+    def __imul__(self, factor: float) -> _Pause:
+        return _Pause(min(self * factor, STUN_MAX_PAUSE_S))
 
 
 def repeat_flights(pc: RTCPeerConnection) -> None:
