@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 LIBRARIES = ("aiortc", "aioice", "asyncio", "libav", "websockets")
 """Their warnings matter; what they say below that names addresses, SDP and keys."""
+SILENT = ("picamera2",)
+"""What goes wrong there is told by us: each of its tries would tell it anew, and each call its
+steps."""
 CONSOLE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 
@@ -50,6 +53,8 @@ def set_up(level: str, form: str = "auto") -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for name in LIBRARIES:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     sys.excepthook = _report
     threading.excepthook = lambda args: _report(args.exc_type, args.exc_value, args.exc_traceback)
     faulthandler.enable(2)  # the watchdog ends us by SIGABRT: this tells where each thread hung

@@ -124,8 +124,8 @@ class JitterBuffer:
     def put(self, sequence: int, timestamp: int, payload: bytes, now: float) -> None:
         """A packet arrived: its RTP sequence number (16 bit), timestamp (32 bit), and content."""
         number = self._extend(sequence)
-        if self._next is not None and abs(number - self._newest) > MAX_PACKETS:
-            self._forget()  # the sender started anew
+        if abs(number - self._newest) > MAX_PACKETS:
+            self._forget()  # the sender started anew, or was away
             number = self._extend(sequence)
         if number in self._arrived:
             return  # the network doubled it
@@ -237,7 +237,7 @@ class JitterBuffer:
 
     def _extend(self, sequence: int) -> int:
         """The sequence number with its wraparounds counted (RFC 3550, appendix A.1)."""
-        if not self._packets and self._next is None:
+        if not self._arrived.ascending:
             self._newest = sequence
             return sequence
         step = (sequence - self._newest + 0x8000 & 0xFFFF) - 0x8000

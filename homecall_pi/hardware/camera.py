@@ -40,6 +40,8 @@ class WatchedCamera:
         self._device = threading.Lock()
         self._session: Session | None = None
         self._mailbox: Mailbox[AccessUnit] | None = None
+        self._for_stills: Mailbox[AccessUnit] | None = None
+        """The mailbox while the camera is on for stills alone."""
         self._cooling: asyncio.TimerHandle | None = None
         self._stills = still.Waiting()
         self.progress = Progress("camera", HANG_S)
@@ -94,22 +96,25 @@ class WatchedCamera:
             HardwareError: none came in time.
         """
         if self._mailbox is None:
-            self.start(lambda _: None)
-            mine = self._mailbox
-        else:
-            mine = None
+            self._go_on_for_stills()
         try:
             return await self._stills.take(self.force_key_frame, self._patience.still_s)
         finally:
-            if mine is not None and self._mailbox is mine:
+            if self._mailbox is not None and self._mailbox is self._for_stills:
                 self.stop()
 
+    def _go_on_for_stills(self) -> None:
+        self.start(lambda _: None)
+        self._for_stills = self._mailbox
+
     def stop(self) -> None:
-        """Delivers nothing more; the camera goes off after `warm_s`."""
+        """Delivers nothing more; when all stills are made, the camera goes off after `warm_s`."""
         self._detach()
         if self._session is None:
             return
-        if self._warm_s:
+        if self._stills:
+            self._go_on_for_stills()
+        elif self._warm_s:
             loop = asyncio.get_running_loop()
             self._cooling = loop.call_later(self._warm_s, self._switch_off)
         else:

@@ -9,18 +9,21 @@ opened once, calls that never return when the hardware hangs. The H.264 is real.
 
 from __future__ import annotations
 
+import logging
+import os
 import queue
 import struct
 import threading
 import time
 from collections import deque
-from functools import partial
 from typing import Any
 
 import msgspec
 
 from .encoder import SoftwareEncoder
 from .picamera import V4L2_CID_MPEG_VIDEO_BITRATE, VIDIOC_S_CTRL, Library
+
+log = logging.getLogger("picamera2.picamera2")
 
 AE_EXPOSURE_MODE_LONG = 2
 KEPT_CAMERAS = 8
@@ -46,8 +49,14 @@ class Machine:
 
     def library(self) -> Library:
         """picamera2 on this machine."""
+        machine = self
+
+        class OfThisMachine(Picamera2):
+            def __init__(self) -> None:
+                super().__init__(machine)
+
         return Library(
-            Picamera2=partial(Picamera2, self),
+            Picamera2=OfThisMachine,
             H264Encoder=H264Encoder if self.hardware_encoder else None,
             Encoder=Encoder,
             MappedArray=MappedArray,
@@ -110,6 +119,9 @@ class Picamera2:
     is_open: bool
 
     def __init__(self, machine: Machine, camera_num: int = 0) -> None:
+        self.notifyme_r, self.notifyme_w = os.pipe2(os.O_NONBLOCK)
+        self.notifymeread = os.fdopen(self.notifyme_r, "rb")
+        self.is_open = False
         time.sleep(machine.start_s)
         if not machine.connected:
             raise RuntimeError(
@@ -118,6 +130,7 @@ class Picamera2:
             )
         if machine.busy or any(camera.is_open for camera in machine.cameras):
             cause = RuntimeError("Failed to acquire camera: Device or resource busy")
+            log.error("Camera __init__ sequence did not complete.")
             raise RuntimeError("Camera __init__ sequence did not complete.") from cause
         self.is_open = True
         self.config: dict[str, Any] = {}
@@ -125,6 +138,8 @@ class Picamera2:
         self._machine = machine
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._fell = threading.Event()
+        """Whether an exception ended the loop's thread. Nothing stops the camera any more then."""
         machine.cameras.append(self)
 
     def create_video_configuration(
@@ -156,6 +171,8 @@ class Picamera2:
         self._machine.returns.wait()
         self._stop.set()
         self._thread.join()
+        if self._fell.is_set():
+            threading.Event().wait()
         self._thread = None
 
     def stop_encoder(self, encoder: Encoder) -> None:
@@ -163,8 +180,12 @@ class Picamera2:
         self.encoders.remove(encoder)
 
     def close(self) -> None:
+        if not self.is_open:
+            return
         self.stop()
         self.is_open = False
+        self.notifymeread.close()
+        os.close(self.notifyme_w)
 
     def _run(self) -> None:
         """The event loop: one request per picture, each to all encoders."""
@@ -180,8 +201,12 @@ class Picamera2:
                 continue
             picture[count % height] = 64 + count % 128
             count += 1
-            for encoder in set(self.encoders):
-                encoder.encode("main", Request(picture, time.monotonic_ns()))
+            try:
+                for encoder in set(self.encoders):
+                    encoder.encode("main", Request(picture, time.monotonic_ns()))
+            except BaseException:
+                self._fell.set()
+                raise
 
 
 class Encoder:

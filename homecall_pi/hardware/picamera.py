@@ -8,10 +8,13 @@ its bitrate, and asks PyAV for key frames in a way that PyAV refuses since versi
 from __future__ import annotations
 
 import atexit
+import contextlib
 import fcntl
 import logging
+import os
 import struct
 import threading
+from collections.abc import Callable
 from typing import Any, Final
 
 import av
@@ -30,6 +33,8 @@ log = logging.getLogger(__name__)
 VIDIOC_S_CTRL: Final = 0xC008561C
 V4L2_CID_MPEG_VIDEO_BITRATE: Final = 0x009909CF
 PROFILE: Final = "constrained baseline"
+LOOK_S: Final = 0.25
+"""Seconds between looks whether a picture could not be handed on."""
 
 
 class Library(msgspec.Struct):
@@ -52,6 +57,8 @@ def load() -> Library:
     Raises:
         OperatorError: it is not installed.
     """
+    # What goes wrong is told by us, once; libcamera tells it at each try, and all else as well.
+    os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:FATAL")
     try:
         from libcamera import Transform, controls
         from picamera2 import MappedArray, Picamera2, encoders
@@ -96,22 +103,25 @@ class PicameraSource:
 
     def run(self, deliver: Deliver, stopping: threading.Event) -> None:
         """Films until `stopping`."""
-        camera = self._open()
-        encoder = None
-        try:
-            camera.configure(self._configuration(camera))
-            encoder = self._make_encoder()
-            camera.start_recording(encoder, _output(self._library, deliver))
-            self._encoder = encoder
-            stopping.wait()
-        finally:
-            self._encoder = None
+        with contextlib.ExitStack() as closing:  # all of it, whatever fails on the way
+            camera = self._open()
+            closing.callback(camera.close)
             # What hangs here must not hang once more when the interpreter ends.
-            atexit.unregister(camera.close)
-            camera.stop()
-            if encoder is not None and encoder.running:
-                camera.stop_encoder(encoder)
-            camera.close()
+            closing.callback(atexit.unregister, camera.close)
+            camera.configure(self._configuration(camera))
+            faults: list[Exception] = []
+            encoder = self._make_encoder(faults)
+            closing.callback(_stop_encoder, camera, encoder)
+            closing.callback(camera.stop)
+            closing.callback(self._forget_encoder)
+            camera.start_recording(encoder, _output(self._library, deliver, faults))
+            self._encoder = encoder
+            while not stopping.wait(LOOK_S):
+                if faults:
+                    raise faults[0]
+
+    def _forget_encoder(self) -> None:
+        self._encoder = None
 
     def force_key_frame(self) -> None:
         """Makes the next picture a key frame."""
@@ -133,7 +143,7 @@ class PicameraSource:
 
     def _open(self) -> Any:
         try:
-            return self._library.Picamera2()
+            return _camera(self._library)
         except (RuntimeError, IndexError) as error:
             log.debug("the camera cannot be opened", exc_info=True)
             raise HardwareError(_reason(error)) from None
@@ -153,9 +163,9 @@ class PicameraSource:
             controls=controls,
         )
 
-    def _make_encoder(self) -> Any:
+    def _make_encoder(self, faults: list[Exception]) -> Any:
         if self._library.H264Encoder is None:
-            return _software(self._library, self._config, self._bitrate_bps)
+            return _software(self._library, self._config, self._bitrate_bps, faults)
         return self._library.H264Encoder(
             bitrate=self._bitrate_bps,
             repeat=True,
@@ -165,8 +175,43 @@ class PicameraSource:
         )
 
 
-def _output(library: Library, deliver: Deliver) -> Any:
+def _camera(library: Library) -> Any:
+    class Camera(library.Picamera2):  # type: ignore[misc, name-defined]
+        """Leaves nothing behind when it cannot be opened: it is tried once a second."""
+
+        def __init__(self) -> None:
+            try:
+                super().__init__()
+            except BaseException:
+                # picamera2 0.3.38 opens a pipe first of all, and closes it with the camera.
+                if hasattr(self, "notifymeread"):
+                    self.notifymeread.close()
+                    os.close(self.notifyme_w)
+                raise
+
+    return Camera()
+
+
+def _stop_encoder(camera: Any, encoder: Any) -> None:
+    if encoder.running:
+        camera.stop_encoder(encoder)
+
+
+def _kept(faults: list[Exception], work: Callable[..., None], *arguments: Any) -> None:
+    """Works on a thread of picamera2's, which an exception would end, and the camera hang then."""
+    try:
+        work(*arguments)
+    except Exception as error:
+        faults.append(error)
+
+
+def _output(library: Library, deliver: Deliver, faults: list[Exception]) -> Any:
     sets = ParameterSets()
+
+    def hand_on(frame: Any, keyframe: bool, timestamp: int | None) -> None:
+        data = bytes(frame)
+        pts = (timestamp or 0) * VIDEO_CLOCK_HZ // 1_000_000  # from microseconds
+        deliver(sets.complete(data) if keyframe else data, keyframe, pts)
 
     class Output(library.Output):  # type: ignore[misc, name-defined]
         """Takes what the encoder's thread puts out."""
@@ -174,14 +219,14 @@ def _output(library: Library, deliver: Deliver) -> Any:
         def outputframe(
             self, frame: Any, keyframe: bool = True, timestamp: int | None = None, *_: Any
         ) -> None:
-            data = bytes(frame)
-            pts = (timestamp or 0) * VIDEO_CLOCK_HZ // 1_000_000  # from microseconds
-            deliver(sets.complete(data) if keyframe else data, keyframe, pts)
+            _kept(faults, hand_on, frame, keyframe, timestamp)
 
     return Output()
 
 
-def _software(library: Library, config: CameraConfig, bitrate_bps: int) -> Any:
+def _software(
+    library: Library, config: CameraConfig, bitrate_bps: int, faults: list[Exception]
+) -> Any:
     class Encoder(library.Encoder):  # type: ignore[misc, name-defined]
         """Encodes on picamera2's own thread, which holds the picture meanwhile."""
 
@@ -192,6 +237,9 @@ def _software(library: Library, config: CameraConfig, bitrate_bps: int) -> Any:
             self._key_frame = False
 
         def _encode(self, stream: Any, request: Any) -> None:
+            _kept(faults, self._encode_picture, stream, request)
+
+        def _encode_picture(self, stream: Any, request: Any) -> None:
             key_frame, self._key_frame = self._key_frame, False
             with library.MappedArray(request, stream) as mapped:
                 frame = av.VideoFrame.from_numpy_buffer(mapped.array, "yuv420p", width=self.width)

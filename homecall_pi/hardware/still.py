@@ -18,6 +18,10 @@ class Waiting:
     def __init__(self) -> None:
         self._futures: list[asyncio.Future[AccessUnit]] = []
 
+    def __bool__(self) -> bool:
+        """Whether there is anybody."""
+        return bool(self._futures)
+
     def put(self, unit: AccessUnit) -> None:
         """Looks at what the camera delivers."""
         if self._futures and unit.key_frame:

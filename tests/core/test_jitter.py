@@ -15,6 +15,7 @@ from homecall_pi.core.jitter import (
     MAX_CONCEALED,
     MAX_DELAY_S,
     MAX_PACKETS,
+    MIN_DELAY_S,
     Conceal,
     JitterBuffer,
     Merge,
@@ -188,6 +189,20 @@ def test_after_a_pause_of_the_loudspeaker_the_voice_comes_back(pause_s: float):
         packet(buffer, number, number * FRAME_S)
         steps.append(buffer.pull())
     assert all(isinstance(step, Play) for step in steps[-100:])
+
+
+@pytest.mark.parametrize("first", [1000, 65_400], ids=["", "after a wraparound"])
+def test_a_pause_is_no_loss(first: int):
+    buffer = JitterBuffer()
+    for number in range(first, first + 400):
+        packet(buffer, number, number * FRAME_S)
+        buffer.pull()
+    for _ in range(MAX_CONCEALED + 1):
+        buffer.pull()
+    for number in range(first + 400, first + 500):
+        packet(buffer, number, number * FRAME_S)
+        buffer.pull()
+    assert buffer.target_s == MIN_DELAY_S
 
 
 def test_a_sender_that_starts_anew_is_followed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import struct
 import sys
 import threading
@@ -17,11 +18,18 @@ import pytest
 
 from homecall_pi.config.parts import CameraConfig
 from homecall_pi.core.ports import AccessUnit
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HardwareError, OperatorError
 from homecall_pi.hardware import camera as camera_module
 from homecall_pi.hardware import picamera, watch
 from homecall_pi.hardware.camera import WatchedCamera
-from homecall_pi.hardware.fake_picamera2 import Encoder, Machine, MappedArray, Output, Transform
+from homecall_pi.hardware.fake_picamera2 import (
+    Encoder,
+    Machine,
+    MappedArray,
+    Output,
+    Picamera2,
+    Transform,
+)
 from homecall_pi.hardware.watch import Patience
 
 from ..conftest import PATIENCE_S
@@ -29,6 +37,13 @@ from .h264 import Film, decode, is_whole_key_frame, next_key_frame, take
 
 FPS = 120
 CONFIG = CameraConfig(source="picamera2", width=160, height=120, fps=FPS, night_fps=FPS)
+
+
+@pytest.fixture(autouse=True)
+def _silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As log.py has it."""
+    monkeypatch.setattr(logging.getLogger("picamera2"), "level", logging.CRITICAL)
+    logging.getLogger("picamera2").manager._clear_cache()  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -209,6 +224,88 @@ async def test_a_warm_camera_goes_off_in_the_end(machine: Machine):
     await take(film(camera))
     camera.stop()
     await closed(machine)
+
+
+def open_files() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def source(machine: Machine) -> picamera.PicameraSource:
+    return picamera.PicameraSource(machine.library(), CONFIG)
+
+
+def never(*_: object) -> None:
+    pytest.fail("a picture was delivered")
+
+
+@pytest.mark.parametrize("fault", [{"connected": False}, {"busy": True}])
+def test_openings_that_fail_leave_no_files_behind(machine: Machine, fault: dict[str, bool]):
+    for name, value in fault.items():
+        setattr(machine, name, value)
+    before = open_files()
+    for _ in range(5):
+        with pytest.raises(HardwareError):
+            source(machine).run(never, threading.Event())
+    assert open_files() == before
+
+
+def test_a_picture_that_cannot_be_handed_on_ends_the_opening(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(picamera, "LOOK_S", 0.001)
+
+    def deliver(*_: object) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        source(machine).run(deliver, threading.Event())
+    assert not machine.cameras[-1].is_open
+
+
+def test_a_picture_that_cannot_be_encoded_ends_the_opening(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(picamera, "LOOK_S", 0.001)
+    monkeypatch.setattr(picamera.av, "VideoFrame", SimpleNamespace())
+    machine = Machine(hardware_encoder=False)
+    with pytest.raises(AttributeError):
+        source(machine).run(never, threading.Event())
+    assert not machine.cameras[-1].is_open
+
+
+@pytest.mark.parametrize("what", ["start", "stop"])
+def test_a_camera_is_closed_though_its_encoder_fails(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, what: str
+):
+    def fail(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    stopping = threading.Event()
+    stopping.set()
+    with monkeypatch.context() as poor:
+        for kind in (Encoder, *Encoder.__subclasses__()):
+            poor.setattr(kind, f"_{what}", fail)
+        # What picamera2 makes of it is beside the point.
+        with pytest.raises((RuntimeError, KeyError, AttributeError)):
+            source(machine).run(lambda *_: None, stopping)
+    assert not machine.cameras[-1].is_open
+    source(machine).run(lambda *_: None, stopping)
+
+
+def test_a_camera_is_closed_though_it_cannot_be_stopped_at_first(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+):
+    stop, refusals = Picamera2.stop, [RuntimeError("timed out")]
+
+    def stop_at_last(camera: Picamera2) -> None:
+        if refusals:
+            raise refusals.pop()
+        stop(camera)
+
+    monkeypatch.setattr(Picamera2, "stop", stop_at_last)
+    stopping = threading.Event()
+    stopping.set()
+    with pytest.raises(RuntimeError, match="timed out"):
+        source(machine).run(lambda *_: None, stopping)
+    assert not machine.cameras[-1].is_open
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,16 @@ async def test_a_call_that_begins_meanwhile_keeps_the_camera(video: Path):
     camera.stop()
 
 
+async def test_a_call_that_ends_meanwhile_leaves_the_camera_on_for_it(video: Path):
+    camera = FakeCamera(video, **SIZE)
+    camera.start(lambda _: None)
+    waiting = asyncio.create_task(camera.still())
+    await asyncio.sleep(0)
+    camera.stop()
+    assert await waiting
+    assert camera._session is None
+
+
 async def test_who_waits_is_told_when_none_comes():
     with pytest.raises(HardwareError, match="no picture"):
         await still.Waiting().take(lambda: None, 0.0)
