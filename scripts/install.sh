@@ -93,15 +93,16 @@ install_packages() {
     return
   fi
   change "update the lists of packages" apt_get update
-  change "install those of these that this system has: ${missing[*]}" install_missing
-  change "note those that were added in $PACKAGES" note_added
+  change "note in $PACKAGES which of these this system has: ${missing[*]}" note_missing
+  change "install those" install_missing
 }
 
 apt_get() {
   DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@"
 }
 
-install_missing() {
+# Before they are installed: what a failure leaves behind of them is not missing any more.
+note_missing() {
   local package
   for package in "${missing[@]}"; do
     if [[ " ${OPTIONAL[*]} " != *" $package "* ]] || is_known "$package"; then
@@ -109,13 +110,13 @@ install_missing() {
     fi
   done
   if [ ${#added[@]} = 0 ]; then return; fi
-  apt_get install -y --no-install-recommends "${added[@]}"
-}
-
-note_added() {
-  if [ ${#added[@]} = 0 ]; then return; fi
   mkdir -p /etc/homecall-pi
   printf '%s\n' "${added[@]}" >>$PACKAGES
+}
+
+install_missing() {
+  if [ ${#added[@]} = 0 ]; then return; fi
+  apt_get install -y --no-install-recommends "${added[@]}"
 }
 
 build() {
@@ -123,7 +124,7 @@ build() {
   new=$PROGRAM/versions/$(date -u +%Y%m%dT%H%M%SZ)
   change "make the virtual environment $new" make_environment
   change "install the program and its libraries there" install_program
-  change "try whether it starts" "$new/bin/python" -c 'import homecall_pi.app, homecall_pi.serve'
+  change "try whether it starts" "$new/bin/python" -P -c 'import homecall_pi.app, homecall_pi.serve'
 }
 
 make_environment() {

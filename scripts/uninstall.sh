@@ -49,16 +49,22 @@ unneeded() {
 }
 
 # What install.sh added is marked as not asked for; then all that becomes unneeded by that is ours.
+# It is asked for first, since an attempt before this one may have got that far.
 remove_packages() {
-  local before added ours
+  local package before added=() ours
   if [ ! -e $SETTINGS/packages ]; then return; fi
+  while read -r package; do
+    if dpkg-query -W "$package" >/dev/null 2>&1; then added+=("$package"); fi
+  done < <(sort -u $SETTINGS/packages)
+  if [ ${#added[@]} = 0 ]; then return; fi
+  apt-mark manual "${added[@]}" >/dev/null
   before=$(unneeded)
-  mapfile -t added < <(sort -u $SETTINGS/packages)
   apt-mark auto "${added[@]}" >/dev/null
   mapfile -t ours < <(comm -13 <(printf '%s\n' "$before") <(unneeded))
   if [ ${#ours[@]} = 0 ]; then return; fi
   say "remove these packages: ${ours[*]}"
-  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Dpkg::Use-Pty=0 purge "${ours[@]}" >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+    purge "${ours[@]}" >/dev/null
 }
 
 case ${1:-} in

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from ..errors import OperatorError
+from ..errors import HomeCallError, OperatorError, may_pass
 from . import link
 from .ice import IceServer
 from .keys import keys
@@ -27,6 +27,7 @@ def load(path: Path | None, overrides: Mapping[str, Any]) -> Config:
 
     Raises:
         OperatorError: unreadable file, unknown key or bad value; the message names file and key.
+        HomeCallError: the file cannot be read just now: of memory, files or the disk's fault.
     """
     values: dict[str, Any] = {}
     if path is not None or _is_there(DEFAULT_PATH):
@@ -55,7 +56,8 @@ def _read(path: Path) -> dict[str, Any]:
             f"{path}: cannot be read: {error}; give a readable file with --config, in UTF-8"
         ) from None
     except OSError as error:
-        raise OperatorError(
+        kind = HomeCallError if may_pass(error) else OperatorError
+        raise kind(
             f"{path}: cannot be read: {error.strerror}; "
             "give a readable file with --config, or use sudo"
         ) from None

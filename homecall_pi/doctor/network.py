@@ -47,6 +47,8 @@ WEAK_DBM = -75.0
 CONNECT_S = 8.0
 RELAY_S = 5.0
 AGAIN_S = 0.5
+SILENCE_S = 1.0
+"""Seconds in which a server that does not let somebody in says so."""
 EXPIRES_SOON_S = 14 * 86400.0
 SDP = "v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 """A session without media, for the test of the relay."""
@@ -176,20 +178,44 @@ def _refusal(status: int, url: str) -> Finding:
     )
 
 
-async def relay(url: str) -> Finding | None:
+async def relay(url: str, seat: Join | None = None) -> Finding | None:
     """Whether an offer gets through from one participant to another, and an answer back.
 
-    That is tried in a room of its own: in the door's room it would take the family's place.
-    Nothing, if the server is not reached, which `server` tells.
+    That is tried in a room of its own: in the door's room it would take the family's place. Where
+    the server has none, and no daemon has the door's `seat`, that is taken and left again. Nothing,
+    if the server is not reached, which `server` tells.
     """
     try:
         async with _line(url) as caller, _line(url) as callee:
-            return await _talk(caller, callee)
+            found = await _talk(caller, callee)
+        if found is not None:
+            return found
+        if seat is None:
+            return ok("not tried: the server serves certain rooms alone; for yours see `daemon`")
+        async with _line(url) as line:
+            return await _sit(line, seat)
     except (OSError, WebSocketException):
         return None
 
 
-async def _talk(caller: ClientConnection, callee: ClientConnection) -> Finding:
+async def _sit(line: ClientConnection, seat: Join) -> Finding:
+    """Whether the server lets the door into its room: then it says nothing."""
+    try:
+        await line.send(encode(seat))
+        async with asyncio.timeout(SILENCE_S):
+            await _hear(line, Answer)
+    except _Refused as error:
+        return fail(
+            f"the server does not let the door in: {error}",
+            "put the `room` of this door into `rooms` of the server, or see who else is in there",
+        )
+    except TimeoutError:
+        await line.send(encode(Leave(seat.room, seat.user)))
+    return ok("not tried: the server serves certain rooms alone; it lets the door into its own")
+
+
+async def _talk(caller: ClientConnection, callee: ClientConnection) -> Finding | None:
+    """Nothing, if it cannot be tried there."""
     room = str(uuid.uuid4())
     seats = ((caller, "doctor"), (callee, "patient"))
     try:
@@ -203,7 +229,7 @@ async def _talk(caller: ClientConnection, callee: ClientConnection) -> Finding:
                 await line.send(encode(Leave(room, user)))
     except _Refused as error:
         if str(error) == NOT_SERVED:
-            return ok("not tried: the server serves certain rooms alone; for yours see `daemon`")
+            return None
         return fail(f"the server says: {error}", "see its log")
     except ConnectionClosed as error:
         return fail(f"the server closes the connection ({error})", "see its log")

@@ -9,9 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..config.link import require_room
 from ..config.parts import CameraConfig
 from ..config.schema import Config
 from ..control import Status
+from ..core.messages import Join
 from . import camera, ice, machine, network, panel, service, settings, software, sound
 from .check import Check
 from .finding import Finding
@@ -35,7 +37,10 @@ def checks(path: Path | None, given: Mapping[str, Any], *, play: bool) -> list[C
     ]
     if config is not None:
         _trust(unit)
-        found += [*_parts(config, unit, status, play=play), *_way(config)]
+        # One that runs may still not answer, or not us.
+        runs = status is not None or unit.get("ActiveState") == "active"
+        found += [*_parts(config, status, daemon_runs=runs, play=play)]
+        found += [*_way(config, daemon_runs=runs)]
     return found
 
 
@@ -67,18 +72,16 @@ def _services(unit: Properties, daemon: Finding, devices: list[Path]) -> Iterato
 
 
 def _parts(
-    config: Config, unit: Properties, status: Status | None, *, play: bool
+    config: Config, status: Status | None, *, daemon_runs: bool, play: bool
 ) -> Iterator[Check]:
     card = sound_devices(config)
-    # One that runs may still not answer, or not us.
-    daemon = status is not None or unit.get("ActiveState") == "active"
     libraries = tuple(software.needed(config))
     filming = partial(camera.check, config.camera, status, camera_devices(config.camera))
     hearing = partial(sound.microphone, config.microphone, status, card)
     speaking = partial(sound.speaker, config.speaker, config.sounds, status, card, play=play)
     yield Check("software", partial(software.check, libraries), SLOW_S, apart=True)
     for name, work, source in (
-        ("panel", partial(panel.check, config.panel, daemon), config.panel.source),
+        ("panel", partial(panel.check, config.panel, daemon_runs), config.panel.source),
         ("camera", filming, config.camera.source),
         ("microphone", hearing, config.microphone.source),
         ("loudspeaker", speaking, config.speaker.source),
@@ -86,12 +89,13 @@ def _parts(
         yield Check(name, work, SLOW_S, apart=source in HARDWARE)
 
 
-def _way(config: Config) -> Iterator[Check]:
+def _way(config: Config, *, daemon_runs: bool) -> Iterator[Check]:
+    seat = None if daemon_runs else Join(require_room(config), config.name)
     yield Check("network", network.address)
     yield Check("wi-fi", network.wifi)
     yield Check("dns", partial(network.name, config.server))
     yield Check("server", partial(network.server, config.server, time.time()))  # noqa: TID251 - it is asked for
-    yield Check("relay", partial(network.relay, config.server))
+    yield Check("relay", partial(network.relay, config.server, seat))
     yield from ice.checks(config.ice.servers)
 
 

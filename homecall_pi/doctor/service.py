@@ -116,11 +116,11 @@ def _trouble(name: str, unit: Properties) -> Finding | None:
             f"sudo systemctl unmask {name}; sudo systemctl enable --now {name}",
         )
     if unit["ActiveState"] == "failed":
-        if unit["ExecMainStatus"] == BAD_CONFIGURATION:
-            why = "its configuration is of no use"
-        else:
-            why = f"{unit['Result']}, exit code {unit['ExecMainStatus']}"
-        return fail(f"{name} has ended: {why}", f"{journal}; then sudo systemctl restart {name}")
+        why, cure = f"{unit['Result']}, exit code {unit['ExecMainStatus']}", journal
+        if unit["ExecMainStatus"] == BAD_CONFIGURATION:  # its last words have both
+            why, _, cure = unit.get("StatusText", "").partition("; ")
+        why, cure = why or "its configuration is of no use", cure or journal
+        return fail(f"{name} has ended: {why}", f"{cure}; then sudo systemctl restart {name}")
     if unit["SubState"] == "auto-restart":
         return fail(f"{name} ends again and again ({unit['NRestarts']} times)", journal)
     if unit["ActiveState"] == "inactive":

@@ -12,7 +12,7 @@ from ..config import file
 from ..config.ice import require_ice
 from ..config.link import is_guessable, link_key, require_room, require_server
 from ..config.schema import Config
-from ..errors import OperatorError
+from ..errors import HomeCallError
 from .finding import Finding, fail, ok, warn
 
 
@@ -23,13 +23,13 @@ def read(path: Path | None, given: Mapping[str, Any]) -> tuple[Config | None, Fi
         url, room = require_server(config), require_room(config)
         link_key(config)
         require_ice(config.ice)
-    except OperatorError as error:
+    except HomeCallError as error:
         return None, _unusable(error)
     what = f"{_place(url)}, room {room[:8]}…"
     return config, _guessable(room) or _seen(path or file.DEFAULT_PATH, what)
 
 
-def _unusable(error: OperatorError) -> Finding:
+def _unusable(error: HomeCallError) -> Finding:
     what, _, cure = str(error).partition("; ")
     return fail(what, f"{cure or 'mend it'}. What depends on it is checked after that")
 

@@ -68,7 +68,11 @@ def needed(config: Config) -> Iterator[Library]:
 
 def check(libraries: Iterable[Library]) -> Finding:
     """Python, this program, and its libraries."""
-    found = f"homecall-pi {__version__}, Python {platform.python_version()}"
+    libraries = list(libraries)
+    versions = ((library.package, _version(library)) for library in libraries)
+    known = [f"{package} {version}" for package, version in versions if version]
+    own = [f"homecall-pi {__version__}", f"Python {platform.python_version()}"]
+    found = ", ".join(own + known)
     faults = {library: text for library in libraries if (text := _fault(library))}
     if not faults:
         return ok(found)
@@ -76,11 +80,15 @@ def check(libraries: Iterable[Library]) -> Finding:
     return finding(f"{found}; {'; '.join(faults.values())}", "; ".join(_cures(faults)))
 
 
+def _version(library: Library) -> str:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(library.distribution) if library.distribution else ""
+    return ""
+
+
 def _fault(library: Library) -> str:
     """What is wrong with it, if anything."""
-    version = ""
-    with contextlib.suppress(metadata.PackageNotFoundError):
-        version = metadata.version(library.distribution) if library.distribution else ""
+    version = _version(library)
     if version and _numbers(version) < library.least:
         least = ".".join(map(str, library.least))
         return f"{library.module} {version} is too old, {least} is needed"

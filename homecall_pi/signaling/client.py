@@ -59,6 +59,7 @@ SWEEP_S = 3.0
 """Seconds that emptying a server's queue may take, while later messages wait."""
 SILENCE_S = 0.25
 """Seconds without a message after which a server's queue is taken to be empty."""
+UP = "line up: the signaling server is reached"
 HANG_S = 90.0
 """Longer than anything above may take, one after the other, with the wait before connecting."""
 MAX_WAITING = 64
@@ -86,6 +87,8 @@ class Line:
         self._checking: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
         self._told: set[str] = set()
+        self._last_word = ""
+        """What was told last, by its EVENT."""
         self.progress = Progress("line to the signaling server", HANG_S)
 
     async def run(self) -> None:
@@ -211,9 +214,10 @@ class Line:
             self._write(connection, outbox),
             self._keep_asking(connection),
             self._keep_joined(connection),
+            self._have_last_word(),
         )
         tasks = [helpers.create_task(work) for work in works]
-        self._once(logging.INFO, "line up: the signaling server is reached", "line-up")
+        self._once(logging.INFO, UP, "line-up")
         if not self._admission.refused:
             self._tell_up(connection)
         try:
@@ -228,6 +232,13 @@ class Line:
             self._connection = self._outbox = None
             self._emit(LineDown())
         self._warn_once(_farewell(connection.close_code), "line-down")
+
+    async def _have_last_word(self) -> None:
+        """A line that holds is told, where the last that was told is that one was lost."""
+        await asyncio.sleep(HELD_S)
+        if self._last_word == "line-down":
+            self._told.clear()
+            self._once(logging.INFO, UP, "line-up")
 
     def _tell_up(self, connection: ClientConnection) -> None:
         headers = connection.response.headers if connection.response else {}
@@ -308,6 +319,7 @@ class Line:
         """Logs each text once until a line has held."""
         if text not in self._told and len(self._told) < MAX_WAITING:
             self._told.add(text)
+            self._last_word = event
             log.log(level, "%s", text, extra={"EVENT": event})
 
 

@@ -13,7 +13,7 @@ import ssl
 from typing import Final, NoReturn
 
 from homecall_pi.core.hosts import is_loopback
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError, may_pass
 
 BACKLOG: Final = 1024
 """Connections that may wait to be accepted."""
@@ -47,6 +47,7 @@ def listen(host: str, port: int) -> list[socket.socket]:
 
     Raises:
         OperatorError: the port is taken or not permitted, or the host is not this machine.
+        HomeCallError: memory or files are used up.
     """
     sockets: list[socket.socket] = []
     try:
@@ -58,7 +59,8 @@ def listen(host: str, port: int) -> list[socket.socket]:
     except OSError as error:
         for listener in sockets:
             listener.close()
-        raise OperatorError(_cure(error, host, port)) from error
+        kind = HomeCallError if may_pass(error) else OperatorError
+        raise kind(_cure(error, host, port)) from error
     if not sockets:
         raise OperatorError(_cure(OSError(errno.EADDRNOTAVAIL, "no such address"), host, port))
     return sockets
@@ -157,7 +159,8 @@ def _check_readable(path: str) -> None:
     try:
         open(path, "rb").close()
     except OSError as error:
-        raise OperatorError(
+        kind = HomeCallError if may_pass(error) else OperatorError
+        raise kind(
             f"Cannot read the certificate file {path}: {error.strerror}. Check the path in "
             "tls_cert and tls_key, and that the service's user may read it."
         ) from error

@@ -24,7 +24,7 @@ from websockets.protocol import State
 
 from homecall_pi.core.messages import MAX_MESSAGE_BYTES, BadMessage, Error, Join, decode, encode
 from homecall_pi.core.rooms import Action, Close, FromClient, Ignored, Rooms, Send
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError
 from homecall_pi.signaling.endpoint import BACKLOG, Certificate, check_exposure, listen
 from homecall_pi.signaling.line import MAX_OUTBOX_BYTES, Line
 from homecall_pi.signaling.lines import Entrance, Lines
@@ -188,7 +188,7 @@ class SignalingServer:
         try:
             if await asyncio.to_thread(certificate.refresh):
                 log.info("took up the renewed certificate %s", self._tls_cert)
-        except OperatorError as error:
+        except HomeCallError as error:
             log.error("%s The former certificate stays in use.", error)
 
     def _answer(self, connection: ServerConnection, request: Request) -> Response | None:

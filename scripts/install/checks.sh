@@ -26,7 +26,8 @@ check_wishes() {
       "to have one here"
     server=wss://$(uname -n).local:8443/signal
   fi
-  [[ $server =~ ^wss://$host(:[1-9][0-9]{0,4})?(/[A-Za-z0-9_.~-]+)+$ ]] ||
+  [[ $server =~ ^wss://$host(:([1-9][0-9]{0,4}))?(/[A-Za-z0-9_.~-]+)+$ ]] &&
+    [ "${BASH_REMATCH[4]:-443}" -le 65535 ] ||
     die "--server $server is no address of a signaling server; give wss://HOST[:PORT]/signal"
   if $with_server && [[ ! $server =~ :([1-9][0-9]{3,4})/signal$ || ${BASH_REMATCH[1]} -lt 1024 ]]; then
     die "--server $server: the server here needs a port from 1024 up and the path /signal, as in" \
@@ -37,6 +38,9 @@ check_wishes() {
   fi
   if [ -z "$name" ] || [[ $name == *[[:cntrl:]]* ]]; then
     die '--name has to be one line of text, as in --name "Front door"'
+  fi
+  if [ "$(printf %s "$name" | LC_ALL=C.UTF-8 wc -m)" -gt 64 ]; then
+    die "--name has more than 64 characters; give a shorter one"
   fi
 }
 
@@ -52,6 +56,8 @@ check_certificate() {
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
+knows_packages() { compgen -G "/var/lib/apt/lists/*_Packages*" >/dev/null; }
+
 is_known() { apt-cache show "$1" >/dev/null 2>&1; }
 
 find_missing() {
@@ -63,7 +69,9 @@ find_missing() {
   done
   for package in "${OPTIONAL[@]}"; do
     # Before the first installation, apt may not know yet what there is.
-    is_installed "$package" || { [ ${#missing[@]} = 0 ] && ! is_known "$package"; } || missing+=("$package")
+    is_installed "$package" ||
+      { [ ${#missing[@]} = 0 ] && knows_packages && ! is_known "$package"; } ||
+      missing+=("$package")
   done
 }
 
@@ -79,7 +87,10 @@ check_space() {
 check_network() {
   local address
   if [ ${#missing[@]} = 0 ] && [ -n "${PIP_NO_INDEX:-}" ]; then return; fi
-  address=$(apt-get --print-uris update 2>/dev/null | grep -m1 -o "https\?://[^']*") || return 0
+  address=$(apt-get --print-uris update 2>/dev/null |
+    sed -n "s,^'\(https\?://[^']*\)'.*,\1,p") || true
+  address=${address%%$'\n'*} # the first; a pipe that ends early would fail
+  if [ -z "$address" ]; then return; fi
   timeout 60 /usr/lib/apt/apt-helper -o Acquire::Retries=0 -o APT::Sandbox::User=root \
     download-file "$address" "$scratch/index" >/dev/null 2>&1 ||
     die "no network: $address cannot be fetched; look at the cable or the Wi-Fi (\`ip address\`) and" \

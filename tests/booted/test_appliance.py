@@ -327,7 +327,9 @@ class Story:
 
     def test_the_journal_tells_the_story(self, machine: Machine) -> None:
         records = journal(machine)
-        call = [record for record in records if "EVENT" in record and "CALL_ID" in record]
+        story = [record for record in records if "EVENT" in record]
+        assert [record["EVENT"] for record in story[:2]] == ["started", "line-up"]
+        call = [record for record in story if "CALL_ID" in record]
         steps = ["pressed", "offered", "shown", "media-up", "answered", "ended"]
         assert [record["EVENT"] for record in call] == steps
         assert len({record["CALL_ID"] for record in call}) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from homecall_pi.config import file as reading
 from homecall_pi.config.file import load
 from homecall_pi.config.schema import Config
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError
 
 ErrorOf = Callable[[str], str]
 
@@ -179,6 +180,18 @@ def test_a_file_that_is_not_there_is_named(file: Path):
         "nowhere.toml: cannot be read: No such file or directory; "
         "give a readable file with --config, or use sudo"
     )
+
+
+def test_a_disk_that_fails_is_nothing_for_a_person_to_mend(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(*_: object, **__: object) -> str:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(HomeCallError, match="Input/output error") as caught:
+        load(file, {})
+    assert caught.value.exit_code == 1
 
 
 def test_a_file_that_is_not_text_is_named(file: Path):

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from websockets.asyncio.server import Request, Response, ServerConnection, serve
 
+from homecall_pi.core.messages import Join
 from homecall_pi.doctor import network
 from homecall_pi.doctor.finding import Finding
 
@@ -66,6 +67,20 @@ async def test_a_server_for_certain_rooms_has_none_to_try():
     assert relayed is not None
     assert relayed.status == "ok"
     assert relayed.found.startswith("not tried: the server serves certain rooms alone")
+
+
+OTHER_ROOM = "5b0f8a4e-3c1d-4a57-9c3e-2f6d8e7a9b10"
+
+
+@pytest.mark.parametrize(
+    ("room", "status", "found"),
+    [(ROOM, "ok", "it lets the door into its own"), (OTHER_ROOM, "fail", "not served here")],
+)
+async def test_where_no_daemon_runs_the_doors_seat_is_tried(room: str, status: str, found: str):
+    async with serving(rooms=[ROOM]) as url:
+        relayed = await network.relay(url, Join(room, "Door"))
+    assert relayed is not None
+    assert (relayed.status, found in relayed.found) == (status, True)
 
 
 async def test_a_server_with_a_good_certificate_is_well(

@@ -127,10 +127,20 @@ def test_a_service_that_runs_and_will_run_is_well():
         ({"UnitFileState": "disabled"}, "fail", "does not start with the board", "enable --now"),
         ({"ActiveState": "inactive"}, "fail", "is stopped", "systemctl start"),
         (
-            {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "78"},
+            {"ActiveState": "failed", "ExecMainStatus": "78", "StatusText": ""},
             "fail",
             "configuration is of no use",
             "journalctl",
+        ),
+        (
+            {
+                "ActiveState": "failed",
+                "ExecMainStatus": "78",
+                "StatusText": "Port 8443 is already in use; set another port",
+            },
+            "fail",
+            "has ended: Port 8443 is already in use",
+            "set another port; then sudo systemctl restart",
         ),
         (
             {"ActiveState": "failed", "Result": "start-limit-hit", "ExecMainStatus": "1"},

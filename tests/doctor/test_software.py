@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ def test_what_the_program_always_needs_is_installed_here():
     found = software.check(ALWAYS)
     assert found.status == "ok"
     assert f"homecall-pi {__version__}, Python {sys.version_info[0]}." in found.found
+    assert f", aiortc {metadata.version('aiortc')}" in found.found
 
 
 def test_a_library_is_needed_by_those_who_chose_its_part():

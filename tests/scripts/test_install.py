@@ -154,6 +154,7 @@ def test_packages_that_are_missing_need_the_network_too(machine: Machine) -> Non
         "wss:///signal",
         "wss://call.example.org:0/signal",
         "wss://call.example.org:123456/signal",
+        "wss://call.example.org:65536/signal",
         "wss://me@call.example.org/signal",
         "wss://call.example.org/signal#there",
         'wss://call.example.org/"signal',
@@ -181,6 +182,11 @@ def test_it_refuses_a_bad_room_without_repeating_it(machine: Machine, room: str)
 @pytest.mark.parametrize("name", ["", "Front\ndoor", "\x1b[31m"])
 def test_it_refuses_a_bad_name(machine: Machine, name: str) -> None:
     machine.refuses("--name has to be", *SERVER, "--name", name)
+
+
+def test_it_refuses_a_name_that_is_too_long(machine: Machine) -> None:
+    machine.refuses("more than 64 characters", *SERVER, "--name", "Ё" * 65)
+    assert "more than 64" not in machine.install(*SERVER, "--name", "Ё" * 64).stderr
 
 
 def test_it_asks_for_a_server(machine: Machine) -> None:

@@ -592,6 +592,30 @@ async def test_a_line_that_comes_and_goes_is_told_once_until_one_has_held(
         assert len(caplog.records) == 4
 
 
+async def test_a_line_that_holds_has_the_last_word(
+    signal: Signal, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    caplog.set_level(logging.INFO, logger=client.__name__)
+    serve = Line._serve_well
+
+    async def serve_badly(line: Line, connection: object) -> bool:
+        await serve(line, connection)  # type: ignore[arg-type]
+        return False
+
+    monkeypatch.setattr(Line, "_serve_well", serve_badly)
+    monkeypatch.setattr(client, "HELD_S", 0.0)
+    async with signal.running(), connected(signal) as (_, events):
+        await events.next(LineUp)
+        await (await signal.visit()).socket.close()
+        await events.next(LineDown)
+        await events.next(LineUp)
+        async with asyncio.timeout(PATIENCE_S):
+            while len(caplog.records) < 3:
+                await asyncio.sleep(0.001)
+    told = [record.EVENT for record in caplog.records]  # type: ignore[attr-defined]
+    assert told == ["line-up", "line-down", "line-up"]
+
+
 async def test_a_line_that_cannot_be_had_goes_on_all_the_same():
     """Trying again is progress: a server that is away is nothing that a restart would mend."""
     line = Line("ws://localhost:1/signal", JOIN, Events())

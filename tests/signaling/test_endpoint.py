@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import ssl
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from homecall_pi.errors import OperatorError
+from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.signaling.endpoint import Certificate, check_exposure, listen
 
 WriteCertificate = Callable[..., tuple[Path, Path]]
@@ -75,6 +76,16 @@ def test_a_taken_port_names_the_cure_and_leaves_no_socket_behind():
             listen("127.0.0.1", port)
         with pytest.raises(OperatorError, match="already in use"):
             listen("localhost", port)
+
+
+def test_a_lack_of_files_is_nothing_for_a_person_to_mend(monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    with pytest.raises(HomeCallError, match="Too many open files") as caught:
+        listen("127.0.0.1", 8443)
+    assert caught.value.exit_code == 1
 
 
 def test_a_port_for_root_only(monkeypatch: pytest.MonkeyPatch):
