@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from . import kept
 from .manager import Manager
@@ -28,6 +30,28 @@ AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 def pytest_collection_finish() -> None:
     """Keeps what is there from being searched for garbage again and again: it stays to the end."""
     gc.freeze()
+
+
+class CallsBesideOthers(LoadScopeScheduling):
+    """Runs whole calls, which wait most of their time, one at a time beside all other tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "calls" if nodeid.startswith("tests/e2e/") else "others"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """Has `-n 2 --dist loadscope` run them so."""
+    return CallsBesideOthers(config, log) if config.getoption("dist") == "loadscope" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Prints the figures that tests gave to `record_property`."""
+    reports = terminalreporter.getreports("passed")
+    found = [(report.nodeid, *each) for report in reports for each in report.user_properties]
+    if found:
+        terminalreporter.section("figures")
+    for node, what, figure in found:
+        terminalreporter.write_line(f"{node.split('::')[1]}: {what}: {figure}")
 
 
 @pytest.hookimpl(wrapper=True)

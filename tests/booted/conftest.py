@@ -1,4 +1,4 @@
-"""Booted machines, and the figures that the tests found, printed at the end."""
+"""Booted machines."""
 
 from __future__ import annotations
 
@@ -21,13 +21,3 @@ def machine(request: pytest.FixtureRequest) -> Iterator[Machine]:
     with Machine(request.cls.suite) as machine:
         machine.boot()
         yield machine
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Prints what tests gave to `record_property`."""
-    reports = terminalreporter.getreports("passed")
-    found = [(report.nodeid, *each) for report in reports for each in report.user_properties]
-    if found:
-        terminalreporter.section("figures")
-    for node, what, figure in found:
-        terminalreporter.write_line(f"{node.split('::')[1]}: {what}: {figure}")
