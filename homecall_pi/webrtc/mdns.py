@@ -8,10 +8,13 @@ doors never need.
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 import threading
 from types import ModuleType
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 _NAME = "aioice.mdns"
 _loading = threading.Lock()
@@ -43,4 +46,22 @@ def load() -> ModuleType:
             del sys.modules[_NAME]
             user: Any = importlib.import_module("aioice.ice")
             user.mdns = importlib.import_module(_NAME)
+            _survive_datagrams(user.mdns.MDnsProtocol)
         return sys.modules[_NAME]
+
+
+def _survive_datagrams(protocol: Any) -> None:
+    """Has those that make no sense cost nothing: the event loop would log each, at length.
+
+    Anybody in the same network may send them. aioice passes over some; the library for DNS has many
+    more ways to refuse one.
+    """
+    receive = protocol.datagram_received
+
+    def datagram_received(self: Any, data: bytes, address: Any) -> None:
+        try:
+            receive(self, data, address)
+        except Exception as error:
+            log.debug("a word on a local name makes no sense: %r", error)
+
+    protocol.datagram_received = datagram_received

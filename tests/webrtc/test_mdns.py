@@ -52,3 +52,17 @@ def test_whoever_was_there_before_keeps_it():
     script = "import aioice.mdns, homecall_pi.webrtc; print(aioice.mdns.MDNS_PORT)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "5353"
+
+
+def test_an_answer_that_makes_no_sense_costs_nothing():
+    run("""
+import asyncio, struct
+from homecall_pi.webrtc import mdns
+
+async def main():
+    header = struct.pack("!6H", 0, 0x8400, 0, 1, 0, 0)
+    record = b"\\4door\\5local\\0" + struct.pack("!HHIH", 1, 0x8001, 120, 3) + b"\\1\\2\\3"
+    mdns.load().MDnsProtocol().datagram_received(header + record, ("192.0.2.9", 5353))
+
+asyncio.run(main())
+""")  # an IPv4 address of three bytes
