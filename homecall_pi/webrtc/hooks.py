@@ -7,10 +7,10 @@ import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Iterable
+from struct import pack
 from types import SimpleNamespace
 from typing import Any
 
-import pylibsrtp
 from aiortc import (
     RTCDtlsTransport,
     RTCPeerConnection,
@@ -23,7 +23,7 @@ from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtp import AnyRtcpPacket, RtpPacket, is_rtcp
 
-from . import consent
+from . import consent, rtp
 from .ice import Choice
 
 log = logging.getLogger(__name__)
@@ -182,7 +182,7 @@ def own_address(pc: RTCPeerConnection) -> str | None:
     return None
 
 
-def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None]) -> None:
+def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None]) -> Tap:
     """Gives every packet of `receiver` to `take`: sequence number, timestamp, payload.
 
     It stands in for aiortc's jitter buffer, which stalls 320 ms for one lost packet and keeps
@@ -194,7 +194,8 @@ def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None])
     buffer = "_RTCRtpReceiver__jitter_buffer"
     if not hasattr(receiver, buffer):
         raise AttributeError(f"aiortc's receiver has no {buffer} any more")
-    setattr(receiver, buffer, _Tap(take))
+    tap = Tap(receiver, take)
+    setattr(receiver, buffer, tap)
     receive, module = receiver.receive, vars(rtcrtpreceiver)
 
     async def receive_without_thread(parameters: RTCRtpReceiveParameters) -> None:
@@ -205,6 +206,7 @@ def on_packet(receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None])
             module["threading"] = threading
 
     receiver.receive = receive_without_thread  # type: ignore[method-assign]
+    return tap
 
 
 class _NoThread:
@@ -215,39 +217,71 @@ class _NoThread:
     def join(self) -> None: ...
 
 
-def take_at_once(pc: RTCPeerConnection) -> None:
-    """Has media taken the moment it comes, past a queue and a task, which cost as much again.
+class Tap:
+    """Takes the packets of one receiver."""
 
-    What comes before the connection stands, and what is no RTP, goes aiortc's way.
+    def __init__(self, receiver: RTCRtpReceiver, take: Callable[[int, int, bytes], None]) -> None:
+        self._receiver: Any = receiver
+        self._take = take
+        self._sources: dict[bytes, rtcrtpreceiver.StreamStatistics] = {}
+
+    def add(self, packet: RtpPacket) -> tuple[bool, None]:
+        """Like aiortc.jitterbuffer.JitterBuffer.add; there is never a frame to be decoded.
+
+        By now aiortc has found out whose packet it is, and keeps its source's statistics.
+        """
+        source = pack("!BI", packet.marker << 7 | packet.payload_type, packet.ssrc)
+        statistics = self._receiver._RTCRtpReceiver__remote_streams[packet.ssrc]
+        self._sources[source] = statistics
+        self._give(packet)
+        return False, None
+
+    def statistics(self, datagram: bytes) -> rtcrtpreceiver.StreamStatistics | None:
+        """Those of its source, if it is of one whose packets are ours; sealed or not."""
+        return self._sources.get(datagram[1:2] + datagram[8:12])
+
+    def take(self, packet: rtp.Packet, statistics: rtcrtpreceiver.StreamStatistics) -> None:
+        """Takes a packet past aiortc."""
+        statistics.add(packet)  # type: ignore[arg-type]  # that is all it needs of one
+        self._give(packet)
+
+    def _give(self, packet: rtp.Packet | RtpPacket) -> None:
+        if packet.payload:
+            self._take(packet.sequence_number, packet.timestamp, packet.payload)
+
+
+def take_at_once(pc: RTCPeerConnection, tap: Tap) -> None:
+    """Has what is for `tap` taken the moment it comes.
+
+    aiortc's way, through a queue, two tasks and a dozen layers, costs as much as all the rest that
+    is done for sound. The first packet of a source goes that way, as does all that comes before the
+    connection stands.
+
+    To be called when candidates are gathered. What makes no sense is raised out of the protocols'
+    `datagram_received`.
     """
-    transport, connection = dtls(pc), _ice(pc)
-    receive = connection.data_received
-
-    def data_received(datagram: bytes, component: int) -> None:
-        # The first byte tells media from DTLS (RFC 7983, section 7).
-        media = 127 < datagram[0] < 192 and not is_rtcp(datagram)
-        if media and transport._state is State.CONNECTED:
-            _take_media(transport, datagram)
-        else:
-            receive(datagram, component)
-
-    connection.data_received = data_received
+    transport = dtls(pc)
+    for protocol in _ice(pc)._protocols:
+        receive = functools.partial(_receive, transport, tap, protocol.datagram_received)
+        protocol.datagram_received = receive
 
 
-def _take_media(transport: Any, datagram: bytes) -> None:
+def _receive(
+    transport: Any,
+    tap: Tap,
+    receive: Callable[[bytes, Any], None],
+    datagram: bytes,
+    address: Any,
+) -> None:
+    statistics = tap.statistics(datagram)
+    # The first byte tells media from the others (RFC 7983, section 7).
+    is_media = 127 < int.from_bytes(datagram[:1]) < 192
+    if statistics is None or not is_media or transport._state is not State.CONNECTED:
+        receive(datagram, address)
+        return
     transport._RTCDtlsTransport__rx_bytes += len(datagram)
     transport._RTCDtlsTransport__rx_packets += 1
-    try:
-        packet = transport._rx_srtp.unprotect(datagram)
-    except pylibsrtp.Error as error:
-        log.debug("a packet cannot be opened: %r", error)
-        return
-    # Of a sound, nothing in there waits: aiortc reports on it by a task of its own. The time is for
-    # its estimate of the bandwidth, which it makes for pictures.
-    work = transport._handle_rtp_data(packet, arrival_time_ms=0)
-    with contextlib.suppress(StopIteration):
-        work.send(None)
-    work.close()
+    tap.take(rtp.parse(transport._rx_srtp.unprotect(datagram)), statistics)
 
 
 def keep_reporting(receiver: RTCRtpReceiver) -> None:
@@ -266,14 +300,3 @@ def keep_reporting(receiver: RTCRtpReceiver) -> None:
                 log.debug("a report on the page's media cannot be written: %r", error)
 
     receiver._run_rtcp = run_on  # type: ignore[method-assign]
-
-
-class _Tap:
-    def __init__(self, take: Callable[[int, int, bytes], None]) -> None:
-        self._take = take
-
-    def add(self, packet: RtpPacket) -> tuple[bool, None]:
-        """Like aiortc.jitterbuffer.JitterBuffer.add; there is never a frame to be decoded."""
-        if packet.payload:
-            self._take(packet.sequence_number, packet.timestamp, packet.payload)
-        return False, None

@@ -105,7 +105,6 @@ class Peer:
             )
         )
         self._channel = self._set_up()
-        hooks.take_at_once(self._pc)
         bounds.bound_input(self._pc, self._on_flood)
         hooks.set_up_gathering(self._pc, choice, patience_s)
         hooks.keep_consent(self._pc)
@@ -117,7 +116,7 @@ class Peer:
         """Audio, then video, then the control channel: pages refuse another order later on."""
         audio = self._pc.addTransceiver("audio", direction="sendrecv")
         audio.setCodecPreferences(_codecs("audio", "opus"))
-        hooks.on_packet(audio.receiver, self.voice.receive)
+        self._tap = hooks.on_packet(audio.receiver, self.voice.receive)
         hooks.keep_reporting(audio.receiver)
         self._sound = VoiceSender(audio.sender)
         video = self._pc.addTransceiver("video", direction="sendonly")
@@ -139,7 +138,8 @@ class Peer:
         text = sdp.ask_for_repair(sdp.tag_offer(offer.sdp, serial))
         await self._pc.setLocalDescription(RTCSessionDescription(text, "offer"))
         bounds.bound_output(self._pc)
-        bounds.bound_strangers(self._pc)
+        hooks.take_at_once(self._pc, self._tap)
+        bounds.bound_strangers(self._pc)  # and what it lets out
         # aiortc writes the description anew and keeps the tags, not the unknown attribute.
         self.offer = sdp.as_dtls_client(sdp.mark_control(self._pc.localDescription.sdp))
 

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Sequence
 from struct import Struct, pack
 
+import msgspec
 from aiortc.rtcrtpparameters import RTCRtpSendParameters
 from aiortc.rtp import (
     RtcpByePacket,
@@ -31,7 +32,7 @@ MID = "urn:ietf:params:rtp-hdrext:sdes:mid"
 
 _HEADER = Struct("!BBHII")
 """Flags, marker and payload type, sequence number, timestamp, SSRC (RFC 3550, section 5.1)."""
-_VERSION, _EXTENDED, _MARKER = 0x80, 0x10, 0x80
+_VERSION, _PADDED, _EXTENDED, _MARKER = 0x80, 0x20, 0x10, 0x80
 _EXTENSIONS = 0xBEDE
 """Each extension has a header of one byte (RFC 8285, section 4.2)."""
 _CNAME = 1
@@ -126,6 +127,34 @@ class RtpStream:
             return b""
         elements += bytes(-len(elements) % 4)
         return pack("!HH", _EXTENSIONS, len(elements) // 4) + elements
+
+
+class Packet(msgspec.Struct, frozen=True):
+    """What a receiver needs of one."""
+
+    sequence_number: int
+    timestamp: int
+    payload: bytes
+
+
+def parse(packet: bytes) -> Packet:
+    """A packet that came, without its extensions and padding (RFC 3550, section 5.1).
+
+    Raises:
+        ValueError: it is shorter than it says.
+    """
+    if len(packet) < _HEADER.size:
+        raise ValueError("an RTP packet without a whole header")
+    flags, _, sequence_number, timestamp, _ = _HEADER.unpack_from(packet)
+    start = _HEADER.size + 4 * (flags & 0x0F)
+    if flags & _EXTENDED:
+        start += 4 + 4 * int.from_bytes(packet[start + 2 : start + 4])
+    end = len(packet)
+    if flags & _PADDED:
+        end -= packet[-1] or end  # the padding counts itself
+    if start > end:
+        raise ValueError("an RTP packet that is shorter than it says")
+    return Packet(sequence_number, timestamp, packet[start:end])
 
 
 class Allowance:

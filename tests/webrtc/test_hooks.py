@@ -6,7 +6,9 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from struct import pack
+from typing import Any
 
+import pylibsrtp
 import pytest
 from aiortc import (
     RTCConfiguration,
@@ -128,32 +130,83 @@ async def test_packets_that_are_cut_short_leave_the_connection_alone(
     assert sender.transport.state == "connected"
 
 
-async def test_media_is_taken_at_once(
+class Ear:
+    """What the door's receiver of sound is given, when it is taken at once."""
+
+    def __init__(self, pc: RTCPeerConnection) -> None:
+        self._pc = pc
+        self._receiver: Any = pc.getTransceivers()[1].receiver
+        self.taken: asyncio.Queue[tuple[int, int, bytes]] = asyncio.Queue()
+        tap = hooks.on_packet(self._receiver, lambda *packet: self.taken.put_nowait(packet))
+        hooks.take_at_once(pc, tap)
+
+    def packet(self, sequence: int, payload: bytes, ssrc: int = 7, marker: int = 0) -> bytes:
+        opus = next(iter(self._receiver._RTCRtpReceiver__codecs))
+        return RtpPacket(opus, marker, sequence, 960 * sequence, ssrc, payload).serialize()
+
+    def receive(self, datagram: bytes) -> None:
+        hooks._ice(self._pc)._protocols[0].datagram_received(datagram, ("192.0.2.1", 9))
+
+    def statistics(self, ssrc: int = 7) -> rtcrtpreceiver.StreamStatistics:
+        return self._receiver._RTCRtpReceiver__remote_streams[ssrc]
+
+
+async def test_all_but_a_sources_first_packet_is_taken_at_once(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    seal = connected[2]._tx_srtp.protect
+    ear = Ear(pc)
+    ear.receive(seal(ear.packet(1, b"first")))
+    async with asyncio.timeout(PATIENCE_S):
+        assert await ear.taken.get() == (1, 960, b"first")
+    before = hooks.packets_received(pc)
+    for sequence, payload in ((2, b"second"), (4, b"")):
+        ear.receive(seal(ear.packet(sequence, payload)))
+    assert ear.taken.get_nowait() == (2, 1920, b"second")
+    assert ear.taken.empty()
+    assert hooks.packets_received(pc) == before + 2
+    assert (ear.statistics().packets_received, ear.statistics().packets_lost) == (3, 1)
+
+
+@pytest.mark.parametrize("change", [{"ssrc": 8}, {"marker": 1}])
+async def test_what_differs_goes_aiortcs_way_and_arrives(
     connected: tuple[RTCRtpSender, Told, RTCDtlsTransport],
     pc: RTCPeerConnection,
-    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, int],
 ):
-    _, _, page = connected
-    hooks.take_at_once(pc)
-    taken = []
+    seal = connected[2]._tx_srtp.protect
+    ear = Ear(pc)
+    ear.receive(seal(ear.packet(1, b"first")))
+    async with asyncio.timeout(PATIENCE_S):
+        await ear.taken.get()
+        ear.receive(seal(ear.packet(2, b"other", **change)))
+        assert ear.taken.empty()
+        assert await ear.taken.get() == (2, 1920, b"other")
+    ear.receive(seal(ear.packet(3, b"again", **change)))
+    assert ear.taken.get_nowait() == (3, 2880, b"again")
 
-    async def take(data: bytes, **_: int) -> None:
-        taken.append(data)
 
-    monkeypatch.setattr(hooks.dtls(pc), "_handle_rtp_data", take)
-    packet = RtpPacket(payload_type=96, payload=b"sound").serialize()
-    before = hooks.packets_received(pc)
-    for datagram in (page._tx_srtp.protect(packet), b"\x80\x60" + bytes(50)):
-        hooks._ice(pc).data_received(datagram, 1)
-    assert taken == [packet]
-    assert hooks.packets_received(pc) == before + 2
+async def test_what_nobody_sealed_is_refused(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    seal = connected[2]._tx_srtp.protect
+    ear = Ear(pc)
+    ear.receive(seal(ear.packet(1, b"first")))
+    async with asyncio.timeout(PATIENCE_S):
+        await ear.taken.get()
+    for forged in (ear.packet(2, b"forged, and long enough to be sealed"), ear.packet(3, b"")):
+        with pytest.raises(pylibsrtp.Error):
+            ear.receive(forged)
+    ear.receive(b"")
+    ear.receive(seal(ear.packet(2, b"second")))
+    assert ear.taken.get_nowait() == (2, 1920, b"second")
 
 
 async def test_what_is_no_media_goes_its_own_way(
     connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
 ):
     sender, told, page = connected
-    hooks.take_at_once(pc)
+    Ear(pc)
     request = RtcpPsfbPacket(RTCP_PSFB_PLI, ssrc=1, media_ssrc=hooks.ssrcs(sender)[0])
     await page._send_rtp(bytes(request))
     async with asyncio.timeout(PATIENCE_S):

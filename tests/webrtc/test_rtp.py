@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from struct import pack
 from typing import Any
 
 import pytest
@@ -21,6 +23,8 @@ from aiortc.rtp import (
     is_rtcp,
     unwrap_rtx,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 from homecall_pi.webrtc.rtp import (
     ABS_SEND_TIME,
@@ -30,6 +34,7 @@ from homecall_pi.webrtc.rtp import (
     SAVED_S,
     Allowance,
     RtpStream,
+    parse,
 )
 
 SSRC, RTX_SSRC = 0x12345678, 0x9ABCDEF0
@@ -211,3 +216,34 @@ def test_repairs_that_nobody_asked_for_are_not_saved_for_long():
 
 def test_no_bitrate_allows_no_repairs():
     assert spent(Allowance(), 0, 50.0) == 0
+
+
+@given(
+    sources=st.integers(0, 15),
+    extension=st.none() | st.integers(0, 5),
+    padding=st.none() | st.integers(0, 255),
+    rest=st.binary(max_size=80),
+)
+def test_what_comes_is_read_as_aiortc_reads_it(
+    sources: int, extension: int | None, padding: int | None, rest: bytes
+):
+    flags = 0x80 | sources | 0x10 * (extension is not None) | 0x20 * (padding is not None)
+    packet = pack("!BBHII", flags, 111, 65_535, 2**32 - 1, SSRC) + bytes(4 * sources)
+    if extension is not None:
+        packet += pack("!HH", 0x1234, extension) + rest[: 4 * extension].ljust(4 * extension)
+    packet += rest if padding is None else rest + bytes((padding,))
+    try:
+        expected = RtpPacket.parse(packet)
+    except ValueError:
+        with pytest.raises(ValueError, match="RTP packet"):
+            parse(packet)
+        return
+    read = parse(packet)
+    assert read.payload == expected.payload
+    assert (read.sequence_number, read.timestamp) == (65_535, 2**32 - 1)
+
+
+@given(packet=st.binary(max_size=60))
+def test_nonsense_is_refused_or_read_whatever_it_is(packet: bytes):
+    with suppress(ValueError):
+        assert packet.endswith(parse(packet).payload) or packet[0] & 0x20
