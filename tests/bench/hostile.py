@@ -14,7 +14,7 @@ import psutil
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.bench import hostile_servers
+from tests.bench import hostile_servers, page_fuzz
 from tests.bench.attacks import ATTACKS
 from tests.bench.limits import Limits
 from tests.bench.siege import HEAD, suffer
@@ -53,13 +53,15 @@ def improvise(sequences: int) -> None:
 
 
 async def fuzz(minutes: float) -> bool:
-    """Atheris on each target for its share of the time; whether it found nothing."""
+    """Each target, and the page, for its share of the time; whether nothing was found."""
     print(f"{'coverage-guided, ' + format(minutes, 'g') + ' min':26} {'runs':>9} {'branches':>9}")
-    return all([await fuzz_one(target, 60 * minutes / len(TARGETS)) for target in TARGETS])
+    share_s = 60 * minutes / (len(TARGETS) + 1)
+    good = [await fuzz_one(target, share_s) for target in TARGETS]
+    return all([*good, await page_fuzz.row(share_s)])
 
 
 async def fuzz_one(target: str, seconds: float) -> bool:
-    """One line of the table."""
+    """One line of the table: Atheris on a target."""
     with tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             sys.executable,

@@ -27,6 +27,7 @@ import homecall_pi
 from .. import kept
 from ..sound import write_beeps
 
+VISITOR = Path(__file__).with_name("visitor.js")
 WEB = Path(homecall_pi.__file__).parent / "web"
 ROOM = "6f9d0c52-3b1e-4c1c-9a55-0d5a3f1b7c11"
 PATIENCE_S = 8.0
@@ -257,7 +258,7 @@ async def door_page(browser: Browser) -> AsyncIterator[Page]:
     async with Board().running() as board:
         page = await browser.new_page()
         await page.goto(f"{board.url}/blank")
-        await page.add_script_tag(path=Path(__file__).with_name("visitor.js"))
+        await page.add_script_tag(path=VISITOR)
         # The doors' tones need a page that was touched.
         await page.mouse.click(1, 1)
         yield page
@@ -295,14 +296,15 @@ async def family(
     page = await context.new_page()
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
-    page.on("console", lambda message: _note(problems, message.type, message.text))
+    page.on("console", lambda message: note_problem(problems, message.type, message.text))
     yield Family(page, board)
     if folder := kept.place(request):
         await page.screenshot(path=folder / "page.png")
     assert problems == []
 
 
-def _note(problems: list[str], kind: str, text: str) -> None:
+def note_problem(problems: list[str], kind: str, text: str) -> None:
+    """Keeps what a page says in its console, if it is an error of its own."""
     expected = ("WebSocket connection to", "Failed to load resource")
     if kind == "error" and not text.startswith(expected):
         problems.append(text)
