@@ -50,7 +50,8 @@ provide_certificate() {
   if [ -e $CONFIG ] && ! grep -qF "\"$TLS/cert.pem\"" $CONFIG; then
     if [ -n "$cert" ]; then say "  the certificate is not used: $CONFIG names none in $TLS"; fi
   elif [ -n "$cert" ]; then
-    change "take over the certificate $cert" take_certificate
+    change "take over the certificate $cert" place_certificate "$cert" "$key"
+    if [ -e $TRUSTED ]; then change "no longer trust the one of its own making" distrust; fi
   elif [ ! -e $TLS/cert.pem ] || { [ -e $TRUSTED ] && expires_soon; }; then
     change "make a certificate for $host, and have this machine trust it" make_certificate
   fi
@@ -58,16 +59,12 @@ provide_certificate() {
 
 expires_soon() { ! openssl x509 -in $TRUSTED -noout -checkend $((60 * 86400)) >/dev/null; }
 
-take_certificate() {
-  place_certificate "$cert" "$key"
-  if [ -e $TRUSTED ]; then distrust; fi
-}
-
 make_certificate() {
   local kind=DNS
   if [[ $host =~ ^[0-9.]+$|^\[ ]]; then kind=IP; fi
+  # A common name has 64 characters at most, and nobody looks for the host in there (RFC 9525).
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days $CERT_DAYS \
-    -subj "/CN=$host" -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -config /dev/stdin <<EOF
+    -subj "/CN=HomeCall Pi" -keyout "$scratch/key.pem" -out "$scratch/cert.pem" -config /dev/stdin <<EOF
 [req]
 distinguished_name = subject
 x509_extensions = server
