@@ -249,11 +249,37 @@ async def test_speaks_russian(browser, board):
 
 
 async def test_everything_fits_the_screen(family, door):
-    line = await family.open()
+    line = await family.open("Maximiliane-Alexandra Konstantinopolskaya-Vorderhausbewohner")
+    await fits(family.page, "#change-name")
     await door.ring(line)
     await fits(family.page, "#decline", "#answer")
     await family.page.click("#answer")
     await fits(family.page, "#mute", "#volume", "#fullscreen", "#hangup")
+
+
+ANOTHER_MESSAGE = """() => {
+  const message = document.querySelector(".toast").cloneNode();
+  message.textContent = "Not verified: others may see and hear this conversation";
+  document.querySelector("#toasts").append(message);
+}"""
+IS_FREE = """([left, right, top, bottom]) =>
+  [...document.querySelectorAll(".toast")].every((toast) => {
+    const box = toast.getBoundingClientRect();
+    return box.right < left || box.left > right || box.bottom < top || box.top > bottom;
+  })
+"""
+
+
+@pytest.mark.parametrize(("width", "height"), [(320, 480), (360, 640), (640, 360), (1280, 800)])
+async def test_no_message_is_in_the_visitors_face(family, door, width, height):
+    await family.page.set_viewport_size({"width": width, "height": height})
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+    await family.page.evaluate(ANOTHER_MESSAGE)
+    face = [0.4 * width, 0.6 * width, 0.4 * height, 0.6 * height]
+    assert await family.page.evaluate(IS_FREE, face)
+    await expect(family.page.locator(".toast:visible").last).to_contain_text("Not verified")
 
 
 async def fits(page, *controls):
