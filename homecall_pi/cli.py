@@ -194,7 +194,8 @@ def _libraries_of_a_door() -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise OperatorError(
-            f"a door needs {error.name}, which is not installed: pip install 'homecall-pi[door]'"
+            f"a door needs {error.name}, which is not installed: "
+            "in the project's folder, pip install '.[door]'"
         ) from None
 
 

@@ -32,6 +32,7 @@ from ..core.messages import (
     Join,
     Leave,
     Message,
+    Offer,
     decode,
     encode,
 )
@@ -60,6 +61,10 @@ SWEEP_S = 3.0
 SILENCE_S = 0.25
 """Seconds without a message after which a server's queue is taken to be empty."""
 UP = "line up: the signaling server is reached"
+CALLED = (
+    "{} rings in this door's room: if it is another door, neither rings the family; "
+    "give each a room of its own"
+)
 HANG_S = 90.0
 """Longer than anything above may take, one after the other, with the wait before connecting."""
 MAX_WAITING = 64
@@ -296,6 +301,9 @@ class Line:
                 self._emit(AnswerReceived(sdp, sender))
             case Candidate(candidate=candidate):
                 self._emit(CandidateReceived(candidate))
+            case Offer(sender=sender) if sender != self._registration.user:  # not one that waited
+                who = trouble.quote(sender, self._registration.room)
+                self._warn_once(CALLED.format(who), "offer-ignored")
             case Error():
                 self._hear(message)
 

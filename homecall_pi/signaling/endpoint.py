@@ -194,6 +194,11 @@ def _tls_cure(error: ssl.SSLError, cert: str, key: str) -> str:
             "to a pair that was issued together."
         )
     reason = f" ({error.reason})" if error.reason else ""
+    if cert == key:
+        return (
+            f"{cert} does not hold both a certificate and its key{reason}. "
+            "Set tls_cert to the file of the certificate chain, and tls_key to that of the key."
+        )
     return (
         f"{cert} with {key} is no certificate with its key{reason}. "
         "Both must be PEM files: tls_cert the certificate chain, tls_key the private key."

@@ -45,13 +45,18 @@ check_wishes() {
 }
 
 check_certificate() {
-  local file
+  local file of_cert of_key
   if [ -z "$cert$key" ]; then return; fi
   $with_server || die "--cert and --key are the server's; give --with-server, too"
   if [ -z "$cert" ] || [ -z "$key" ]; then die "--cert and --key go together; give both"; fi
   for file in "$cert" "$key"; do
     grep -qs -e '^-----BEGIN ' "$file" || die "$file is no readable PEM file"
   done
+  if ! command -v openssl >/dev/null; then return; fi # it comes later, and the server looks, too
+  of_cert=$(openssl x509 -in "$cert" -noout -pubkey 2>/dev/null) || die "$cert holds no certificate"
+  of_key=$(openssl pkey -in "$key" -passin pass: -pubout 2>/dev/null) ||
+    die "$key holds no key, or one with a passphrase: openssl pkey -in $key -out NEW"
+  [ "$of_cert" = "$of_key" ] || die "the key $key does not belong to the certificate $cert"
 }
 
 is_installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

@@ -189,4 +189,4 @@ async def test_a_door_without_its_libraries_is_told_how_to_get_them(
     async with asyncio.timeout(PATIENCE_S):
         _, errors = await door.communicate()
     assert door.returncode == 78
-    assert b"pip install 'homecall-pi[door]'" in errors
+    assert b"pip install '.[door]'" in errors

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from ..authority import Authority
+
 pytestmark = pytest.mark.e2e
 
 PROJECT = Path(__file__).parents[2]
@@ -214,6 +216,21 @@ def test_it_refuses_bad_certificates(
     machine: Machine, arguments: tuple[str, ...], why: str
 ) -> None:
     machine.refuses(why, *arguments)
+
+
+def test_it_refuses_a_pair_that_is_none(machine: Machine, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    (cert, key), (_, other) = authority.issue("door.local"), authority.issue("gate.local")
+    locked = tmp_path / "locked.pem"
+    lock = ["openssl", "pkey", "-in", key, "-out", locked, "-aes256", "-passout", "pass:secret"]
+    subprocess.run(lock, check=True)
+    for names, why in (
+        ((cert, other), "does not belong to the certificate"),
+        ((key, key), "holds no certificate"),
+        ((cert, cert), "holds no key"),
+        ((cert, locked), "one with a passphrase"),
+    ):
+        machine.refuses(why, "--with-server", "--cert", str(names[0]), "--key", str(names[1]))
 
 
 @pytest.mark.parametrize("arguments", [("--sever", "x"), ("door",), ("--server",)])

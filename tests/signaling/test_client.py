@@ -194,7 +194,6 @@ async def test_what_is_not_for_the_device_is_passed_over(
         await events.next(LineUp)
         await visit.say("join", user="Анна")
         await visit.say("leave", user="Анна")
-        await visit.say("offer", from_="Анна", sdp="v=0\r\n")
         await visit.say("answer", from_="Анна", sdp="v=0\r\n")
         await events.next(AnswerReceived)
         assert events.none()
@@ -243,6 +242,22 @@ async def test_an_error_of_the_server_is_logged_once_and_does_no_harm(
         await visit.say("answer", from_="A", sdp="v=0\r\n")
         await events.next(AnswerReceived)
         assert warnings(caplog) == ["the server says: It is late."]
+
+
+async def test_another_door_in_the_room_is_told_once(
+    signal: Signal, caplog: pytest.LogCaptureFixture
+):
+    async with signal.running(), connected(signal) as (_, events):
+        visit = await signal.visit()
+        await events.next(LineUp)
+        for sender in (NAME, "Gate", "Gate"):
+            await visit.say("offer", from_=sender, sdp="v=0\r\n")
+        await visit.say("answer", from_="A", sdp="v=0\r\n")
+        await events.next(AnswerReceived)
+        assert events.none()
+        (warning,) = warnings(caplog)
+        assert warning.startswith("Gate rings in this door's room")
+        assert "a room of its own" in warning
 
 
 async def test_a_frame_beyond_all_measure_costs_the_line_which_comes_back(signal: Signal):

@@ -114,6 +114,14 @@ def test_certificate_and_key_in_one_file(tmp_path: Path, write_certificate: Writ
     Certificate(str(cert), "")
 
 
+def test_certificate_without_key_or_the_other_way_round(
+    tmp_path: Path, write_certificate: WriteCertificate
+):
+    for file in write_certificate(tmp_path):
+        with pytest.raises(OperatorError, match="does not hold both a certificate and its key"):
+            Certificate(str(file), "")
+
+
 def test_missing_files_are_named(tmp_path: Path, write_certificate: WriteCertificate):
     cert, key = write_certificate(tmp_path)
     for files, missing in (((cert, tmp_path / "no"), "no"), ((tmp_path / "nor", key), "nor")):
