@@ -37,7 +37,10 @@ def require_server(config: Config) -> str:
         raise OperatorError("server: is not set; give --server wss://HOST/signal")
     url = _split(config.server)
     if url is None:
-        raise OperatorError(f"server: {config.server!r} is no address; give wss://HOST/signal")
+        raise OperatorError(
+            f"server: {config.server!r} is no address; give wss://HOST/signal, "
+            "or wss://HOST:PORT/signal with a port of at most 65535"
+        )
     if url.scheme == "ws" and not is_loopback(url.hostname or ""):
         raise OperatorError(
             "server: ws:// is not encrypted, so it is accepted for this machine alone; "

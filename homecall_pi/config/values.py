@@ -30,6 +30,8 @@ _TYPES = {
 }
 """How msgspec names the types of values, and how people do."""
 
+_ICE_ADDRESS = "an address like stun:HOST, turn:HOST:PORT or turns:HOST"
+
 
 def in_words(key: Key) -> str:
     """Which values the key takes, as Markdown."""
@@ -73,5 +75,7 @@ def _kind(kind: Type) -> str:
 
 def fault_in_words(error: str) -> str:
     """What msgspec finds wrong with a value, to go on after a colon, in words of the file's."""
-    plain = re.sub("`([a-z]+)`", lambda name: _TYPES.get(name[1], name[0]), error)
+    # Just addresses of STUN and TURN servers have to match one.
+    plain = re.sub("`str` matching regex .*", _ICE_ADDRESS, error)
+    plain = re.sub("`([a-z]+)`", lambda name: _TYPES.get(name[1], name[0]), plain)
     return re.sub("^[A-Z](?=[a-z])", lambda letter: letter[0].lower(), plain)  # but not of "GPIO"
