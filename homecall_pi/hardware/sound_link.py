@@ -140,8 +140,7 @@ class Link:
 
     def close(self) -> None:
         """Ends it, whatever it does. Does not wait for that."""
-        if self._next_look is not None:
-            self._next_look.cancel()
+        self._look_no_more()
         asyncio.get_running_loop().remove_reader(self._line)
         self._line.close()
         if self._process is not None:  # else it is just starting, and finds its line closed
@@ -167,6 +166,7 @@ class Link:
                 self._works = len(faults) < len(self._halves.used)
             case Idle():
                 self.busy = self._works = False
+                self._look_no_more()
         self._take(message)
 
     def _expect_words(self) -> None:
@@ -183,6 +183,11 @@ class Link:
             self._lost("does not respond")
         elif self.busy:
             self._next_look = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+
+    def _look_no_more(self) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = None
 
 
 def _file(samples: bytes, stack: contextlib.ExitStack) -> int:

@@ -113,7 +113,7 @@ def _receive(
         return
     try:
         receive(datagram, address)
-    except Exception as error:  # a field of a check is too short, or missing
+    except Exception as error:  # a field of a check is too short, or a packet's seal is broken
         log.debug("a datagram makes no sense: %r", error)
 
 

@@ -228,17 +228,23 @@ class Tap:
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """Like aiortc.jitterbuffer.JitterBuffer.add; there is never a frame to be decoded.
 
-        By now aiortc has found out whose packet it is, and keeps its source's statistics.
+        By now aiortc has found out whose packet it is, and keeps its source's statistics, unless it
+        repeats one that never came (RFC 4588).
         """
-        source = pack("!BI", packet.marker << 7 | packet.payload_type, packet.ssrc)
-        statistics = self._receiver._RTCRtpReceiver__remote_streams[packet.ssrc]
-        self._sources[source] = statistics
+        statistics = self._receiver._RTCRtpReceiver__remote_streams.get(packet.ssrc)
+        if statistics is not None:
+            source = pack("!BI", packet.marker << 7 | packet.payload_type, packet.ssrc)
+            self._sources[source] = statistics
         self._give(packet)
         return False, None
 
-    def statistics(self, datagram: bytes) -> rtcrtpreceiver.StreamStatistics | None:
-        """Those of its source, if it is of one whose packets are ours; sealed or not."""
+    def source_of(self, datagram: bytes) -> rtcrtpreceiver.StreamStatistics | None:
+        """The statistics of the known source that a packet, sealed or not, says it is of."""
         return self._sources.get(datagram[1:2] + datagram[8:12])
+
+    def forget(self) -> None:
+        """Knows no source any more: what comes goes aiortc's way."""
+        self._sources.clear()
 
     def take(self, packet: rtp.Packet, statistics: rtcrtpreceiver.StreamStatistics) -> None:
         """Takes a packet past aiortc."""
@@ -253,7 +259,7 @@ class Tap:
 def take_at_once(pc: RTCPeerConnection, tap: Tap) -> None:
     """Has what is for `tap` taken the moment it comes.
 
-    aiortc's way, through a queue, two tasks and a dozen layers, costs as much as all the rest that
+    aiortc's way, through a queue, a task and a dozen layers, costs as much as all the rest that
     is done for sound. The first packet of a source goes that way, as does all that comes before the
     connection stands.
 
@@ -262,26 +268,27 @@ def take_at_once(pc: RTCPeerConnection, tap: Tap) -> None:
     """
     transport = dtls(pc)
     for protocol in _ice(pc)._protocols:
-        receive = functools.partial(_receive, transport, tap, protocol.datagram_received)
+        receive = functools.partial(_take_or_pass, transport, tap, protocol.datagram_received)
         protocol.datagram_received = receive
 
 
-def _receive(
+def _take_or_pass(
     transport: Any,
     tap: Tap,
     receive: Callable[[bytes, Any], None],
     datagram: bytes,
     address: Any,
 ) -> None:
-    statistics = tap.statistics(datagram)
+    statistics = tap.source_of(datagram)
     # The first byte tells media from the others (RFC 7983, section 7).
     is_media = 127 < int.from_bytes(datagram[:1]) < 192
     if statistics is None or not is_media or transport._state is not State.CONNECTED:
         receive(datagram, address)
         return
+    packet = transport._rx_srtp.unprotect(datagram)
     transport._RTCDtlsTransport__rx_bytes += len(datagram)
     transport._RTCDtlsTransport__rx_packets += 1
-    tap.take(rtp.parse(transport._rx_srtp.unprotect(datagram)), statistics)
+    tap.take(rtp.parse(packet), statistics)
 
 
 def keep_reporting(receiver: RTCRtpReceiver) -> None:

@@ -261,6 +261,7 @@ class Peer:
             self._emit(PeerClosed(self._number))
 
     def _on_flood(self) -> None:
+        self._tap.forget()
         self._emit(PeerClosed(self._number))
 
     async def _watch(self) -> None:

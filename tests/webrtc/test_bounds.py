@@ -19,7 +19,7 @@ from aiortc.rtcsctptransport import (
 from aiortc.rtp import RtcpSdesPacket, RtcpSourceInfo, RtpPacket
 
 from homecall_pi.core.call import Accepted, Connected, OfferReady, PeerClosed
-from homecall_pi.webrtc import bounds
+from homecall_pi.webrtc import bounds, hooks
 from homecall_pi.webrtc.bounds import Newest, Prompt
 from homecall_pi.webrtc.peer import Peer
 
@@ -104,6 +104,33 @@ async def test_addresses_that_a_page_sends_from_do_not_pile_up(connected: Peer):
     assert len(connection._remote_candidates) <= bounds.MAX_PAIRS + 1
 
 
+def hears(peer: Peer) -> list[bytes]:
+    """What the door hears of the page from now on."""
+    heard: list[bytes] = []
+    peer._tap._take = lambda _sequence, _timestamp, payload: heard.append(payload)
+    return heard
+
+
+async def test_the_voice_is_taken_at_once_and_what_cannot_be_opened_does_no_harm(
+    connected: Peer, own_page: Page
+):
+    transport = own_page.pc.getTransceivers()[0].receiver.transport
+    payload_type = dtls(connected)._rtp_router.payload_type_table.copy().popitem()[0]
+    protocol, address = ice(connected)._protocols[0], ("192.0.2.1", 9)
+    heard = hears(connected)
+    first, second = (
+        transport._tx_srtp.protect(RtpPacket(payload_type, 0, each, each, 7, payload).serialize())
+        for each, payload in ((1, b"first"), (2, b"second"))
+    )
+    protocol.datagram_received(first, address)
+    async with asyncio.timeout(PATIENCE_S):
+        while b"first" not in heard:
+            await asyncio.sleep(0.001)
+    for datagram in (second, second, second[:-1] + b"!", second[:12]):
+        protocol.datagram_received(datagram, address)
+        assert heard.count(b"second") == 1
+
+
 async def test_a_page_with_too_many_sources_of_media_is_given_up(
     connected: Peer, own_page: Page, events: Events
 ):
@@ -113,6 +140,14 @@ async def test_a_page_with_too_many_sources_of_media_is_given_up(
         await page._send_rtp(RtpPacket(payload_type, 0, 1, 2, ssrc, b"voice").serialize())
     assert await ended(events)
     assert len(dtls(connected)._rtp_router.ssrc_table) <= bounds.MAX_SOURCES + 1
+    heard = hears(connected)
+    before = hooks.packets_received(connected._pc)
+    for sequence in range(2, 5):
+        await page._send_rtp(RtpPacket(payload_type, 0, sequence, 962, 1, b"more").serialize())
+    async with asyncio.timeout(PATIENCE_S):
+        while hooks.packets_received(connected._pc) < before + 3:
+            await asyncio.sleep(0.001)
+    assert heard == []
 
 
 async def test_a_page_with_too_many_sources_of_reports_is_given_up(

@@ -134,18 +134,18 @@ class Ear:
     """What the door's receiver of sound is given, when it is taken at once."""
 
     def __init__(self, pc: RTCPeerConnection) -> None:
-        self._pc = pc
         self._receiver: Any = pc.getTransceivers()[1].receiver
         self.taken: asyncio.Queue[tuple[int, int, bytes]] = asyncio.Queue()
-        tap = hooks.on_packet(self._receiver, lambda *packet: self.taken.put_nowait(packet))
-        hooks.take_at_once(pc, tap)
+        self.tap = hooks.on_packet(self._receiver, lambda *packet: self.taken.put_nowait(packet))
+        hooks.take_at_once(pc, self.tap)
+        (self._protocol, *_) = hooks._ice(pc)._protocols
 
     def packet(self, sequence: int, payload: bytes, ssrc: int = 7, marker: int = 0) -> bytes:
         opus = next(iter(self._receiver._RTCRtpReceiver__codecs))
         return RtpPacket(opus, marker, sequence, 960 * sequence, ssrc, payload).serialize()
 
     def receive(self, datagram: bytes) -> None:
-        hooks._ice(self._pc)._protocols[0].datagram_received(datagram, ("192.0.2.1", 9))
+        self._protocol.datagram_received(datagram, ("192.0.2.1", 9))
 
     def statistics(self, ssrc: int = 7) -> rtcrtpreceiver.StreamStatistics:
         return self._receiver._RTCRtpReceiver__remote_streams[ssrc]
@@ -197,9 +197,40 @@ async def test_what_nobody_sealed_is_refused(
     for forged in (ear.packet(2, b"forged, and long enough to be sealed"), ear.packet(3, b"")):
         with pytest.raises(pylibsrtp.Error):
             ear.receive(forged)
-    ear.receive(b"")
     ear.receive(seal(ear.packet(2, b"second")))
     assert ear.taken.get_nowait() == (2, 1920, b"second")
+
+
+async def test_a_source_that_is_forgotten_and_what_only_looks_like_it_go_aiortcs_way(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    seal = connected[2]._tx_srtp.protect
+    ear = Ear(pc)
+    ear.receive(seal(ear.packet(1, b"first")))
+    async with asyncio.timeout(PATIENCE_S):
+        await ear.taken.get()
+    record = b"\x16\xfe\xfd" + bytes(20)  # of DTLS, with what could be a source's numbers
+    ear.tap._sources[record[1:2] + record[8:12]] = ear.statistics()
+    ear.receive(record)
+    ear.tap.forget()
+    ear.receive(seal(ear.packet(2, b"second")))
+    assert ear.taken.empty()
+    async with asyncio.timeout(PATIENCE_S):
+        assert await ear.taken.get() == (2, 1920, b"second")
+
+
+async def test_after_the_end_nothing_is_taken(
+    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+):
+    seal = connected[2]._tx_srtp.protect
+    ear = Ear(pc)
+    ear.receive(seal(ear.packet(1, b"first")))
+    async with asyncio.timeout(PATIENCE_S):
+        await ear.taken.get()
+    last = seal(ear.packet(2, b"last"))
+    await pc.close()
+    ear.receive(last)
+    assert ear.taken.empty()
 
 
 async def test_what_is_no_media_goes_its_own_way(
