@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,9 +100,15 @@ def _explain(link: str, socket: Path, heard: Path, ring_every: float | None) -> 
     click.echo(f"\nThe family's page:  {link}\n")
     click.echo("Open it in a browser on this machine, give a name, and keep the page open.")
     click.echo(f"What you say in a call is recorded to {heard} until the next ring.")
-    click.echo(f"`homecall-pi status --control {socket}` tells what the door does.")
+    click.echo(f"`{_own_command()} status --control {socket}` tells what the door does.")
     by_itself = ring_every and f"The button is pressed every {ring_every:g} s."
     click.echo(f"{by_itself or 'Enter rings the door.'} Ctrl-C ends the demo.\n")
+
+
+def _own_command() -> str:
+    """As it can be typed: a virtual environment need not be on the path."""
+    name = "homecall-pi"
+    return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
 
 
 def _ring_until_done(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -100,7 +101,10 @@ async def answered_call(family: Family) -> None:
 @pytest.mark.parametrize("demo", [()], indirect=True)
 async def test_enter_rings(demo: Demo, household: Household) -> None:
     link = await demo.says(r"http://localhost\S+")
+    command = await demo.says(r"(?<=`)\S+ status --control [^`]+")
     await demo.says("Enter rings")
+    status = await asyncio.create_subprocess_exec(*shlex.split(command))
+    assert await status.wait() == 0
     family = await household.page()
     await family.open(link)
     await family.becomes("waiting")
