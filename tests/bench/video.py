@@ -50,10 +50,14 @@ async def main(runs: int, seconds: float, calls: int, bitrate_bps: int) -> bool:
                 await give_key_frames(browser, server, door, limits)
             await follow_network(folder, playwright, limits)
             print(f"press -> {PRESENTED}, page waiting, {calls} calls (ms): median, p95")
-            fake_ms = await presses(folder, browser, "fake", calls)
-            print_row("camera: fake", fake_ms)
+            # The fake's twice, for the medians of one and the same camera differ, too.
+            first_ms = await presses(folder, browser, "fake", calls)
             cold_ms = await presses(folder, browser, "picamera2", calls)
-            print_row("camera: picamera2, cold", cold_ms, limits, statistics.median(fake_ms))
+            second_ms = await presses(folder, browser, "fake", calls)
+            print_row("camera: fake, before", first_ms)
+            print_row("camera: fake, after", second_ms)
+            slower_ms = max(statistics.median(first_ms), statistics.median(second_ms))
+            print_row("camera: picamera2, cold", cold_ms, limits, slower_ms)
     return limits.verdict()
 
 
@@ -156,7 +160,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="scripts/bench video", description=__doc__)
     parser.add_argument("--runs", type=int, default=3, help="of each measurement of cost [3]")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each of them [20]")
-    parser.add_argument("--calls", type=int, default=10, help="presses for each camera [10]")
+    parser.add_argument("--calls", type=int, default=20, help="presses for each camera [20]")
     parser.add_argument("--bitrate", type=int, default=2_000_000, help="bits per second [2000000]")
     given = parser.parse_args()
     raise SystemExit(not asyncio.run(main(given.runs, given.seconds, given.calls, given.bitrate)))
