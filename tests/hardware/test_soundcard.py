@@ -332,14 +332,14 @@ async def test_a_card_that_fails_in_a_call_comes_back_by_itself_with_one_line_ea
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(portaudio, "STALL_S", 0.05)
-    monkeypatch.setattr(portaudio, "START_S", 0.05)
     caplog.set_level(logging.INFO)
     card, heard = make(), []
     card.microphone.start(into(heard))
     card.speaker.start(idly)
     await until(lambda: heard)
-    with away(machine, usb, fault):
+    with away(machine, usb, fault), monkeypatch.context() as impatient:
+        impatient.setattr(portaudio, "STALL_S", 0.05)
+        impatient.setattr(portaudio, "START_S", 0.05)
         await until(lambda: caplog.messages)
         await asyncio.sleep(0.1)
     heard.clear()
