@@ -164,7 +164,9 @@ class FakeSpeaker:
         if path is not None:
             _check_writable(path)
         self._playout = Playout()
-        self._recording = threading.Lock()
+        self._playing = threading.Lock()
+        """Held by the thread that plays. The one before it may still be at its last block, or at
+        the end of its recording."""
         self._worker: Worker | None = None
         self._room: Mailbox[None] | None = None
         self._sounder: Worker | None = None
@@ -211,19 +213,20 @@ class FakeSpeaker:
         self._sounder = Worker("fake-speaker", self._play_the_sound) if on else None
 
     def _play(self, stopping: threading.Event, room: Mailbox[None]) -> None:
-        for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
-            self._playout.next()
-            room.post(None)
+        with self._playing:
+            for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
+                self._playout.next()
+                room.post(None)
 
     def _play_the_sound(self, stopping: threading.Event) -> None:
-        for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
-            if not self._playout.sounding:
-                return
-            self._playout.next()
+        with self._playing:
+            for _ in ticks(BLOCK_S, stopping, buffer_s=CARD_BUFFER_S):
+                if not self._playout.sounding:
+                    return
+                self._playout.next()
 
     def _record(self, stopping: threading.Event, room: Mailbox[None]) -> None:
-        # The thread of the call before may still be writing the end of its recording.
-        with self._recording:
+        with self._playing:
             try:
                 self._write(stopping, room)
             except OSError as error:

@@ -335,3 +335,30 @@ async def test_the_doors_own_sounds_in_a_call_are_recorded_and_go_on_after_it(tm
     assert threads() == {"fake-speaker"}
     speaker.sound(b"")
     await all_ended()
+
+
+async def test_after_a_call_its_last_block_ends_before_the_next_begins(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    speaker = FakeSpeaker(None)
+    entered, go_on, at_once = threading.Event(), threading.Event(), []
+    play, playing = speaker._playout.next, threading.Lock()
+
+    def play_slowly() -> bytes:
+        at_once.append(not playing.acquire(blocking=False))
+        entered.set()
+        go_on.wait(PATIENCE_S)
+        block = play()
+        playing.release()
+        return block
+
+    monkeypatch.setattr(speaker._playout, "next", play_slowly)
+    speaker.sound(b"", b"\x01" * 2 * BLOCK_SAMPLES)
+    speaker.start(idly)
+    await asyncio.to_thread(entered.wait)
+    speaker.stop()  # another thread goes on with the sound
+    await asyncio.sleep(3 * fake.BLOCK_S)
+    go_on.set()
+    speaker.sound(b"")
+    await all_ended()
+    assert not any(at_once)
