@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from struct import pack
 from typing import Any
 
@@ -151,14 +151,25 @@ class Ear:
         return self._receiver._RTCRtpReceiver__remote_streams[ssrc]
 
 
-async def test_all_but_a_sources_first_packet_is_taken_at_once(
-    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
-):
-    seal = connected[2]._tx_srtp.protect
+@pytest.fixture
+def seal(connected: tuple[RTCRtpSender, Told, RTCDtlsTransport]) -> Callable[[bytes], bytes]:
+    """The page's, of a packet."""
+    return connected[2]._tx_srtp.protect
+
+
+@pytest.fixture
+async def ear(pc: RTCPeerConnection, seal: Callable[[bytes], bytes]) -> Ear:
+    """One that has heard the first packet of a source."""
     ear = Ear(pc)
     ear.receive(seal(ear.packet(1, b"first")))
     async with asyncio.timeout(PATIENCE_S):
         assert await ear.taken.get() == (1, 960, b"first")
+    return ear
+
+
+async def test_all_but_a_sources_first_packet_is_taken_at_once(
+    ear: Ear, seal: Callable[[bytes], bytes], pc: RTCPeerConnection
+):
     before = hooks.packets_received(pc)
     for sequence, payload in ((2, b"second"), (4, b"")):
         ear.receive(seal(ear.packet(sequence, payload)))
@@ -170,30 +181,17 @@ async def test_all_but_a_sources_first_packet_is_taken_at_once(
 
 @pytest.mark.parametrize("change", [{"ssrc": 8}, {"marker": 1}])
 async def test_what_differs_goes_aiortcs_way_and_arrives(
-    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport],
-    pc: RTCPeerConnection,
-    change: dict[str, int],
+    ear: Ear, seal: Callable[[bytes], bytes], change: dict[str, int]
 ):
-    seal = connected[2]._tx_srtp.protect
-    ear = Ear(pc)
-    ear.receive(seal(ear.packet(1, b"first")))
+    ear.receive(seal(ear.packet(2, b"other", **change)))
+    assert ear.taken.empty()
     async with asyncio.timeout(PATIENCE_S):
-        await ear.taken.get()
-        ear.receive(seal(ear.packet(2, b"other", **change)))
-        assert ear.taken.empty()
         assert await ear.taken.get() == (2, 1920, b"other")
     ear.receive(seal(ear.packet(3, b"again", **change)))
     assert ear.taken.get_nowait() == (3, 2880, b"again")
 
 
-async def test_what_nobody_sealed_is_refused(
-    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
-):
-    seal = connected[2]._tx_srtp.protect
-    ear = Ear(pc)
-    ear.receive(seal(ear.packet(1, b"first")))
-    async with asyncio.timeout(PATIENCE_S):
-        await ear.taken.get()
+async def test_what_nobody_sealed_is_refused(ear: Ear, seal: Callable[[bytes], bytes]):
     for forged in (ear.packet(2, b"forged, and long enough to be sealed"), ear.packet(3, b"")):
         with pytest.raises(pylibsrtp.Error):
             ear.receive(forged)
@@ -202,13 +200,8 @@ async def test_what_nobody_sealed_is_refused(
 
 
 async def test_a_source_that_is_forgotten_and_what_only_looks_like_it_go_aiortcs_way(
-    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+    ear: Ear, seal: Callable[[bytes], bytes]
 ):
-    seal = connected[2]._tx_srtp.protect
-    ear = Ear(pc)
-    ear.receive(seal(ear.packet(1, b"first")))
-    async with asyncio.timeout(PATIENCE_S):
-        await ear.taken.get()
     record = b"\x16\xfe\xfd" + bytes(20)  # of DTLS, with what could be a source's numbers
     ear.tap._sources[record[1:2] + record[8:12]] = ear.statistics()
     ear.receive(record)
@@ -220,13 +213,8 @@ async def test_a_source_that_is_forgotten_and_what_only_looks_like_it_go_aiortcs
 
 
 async def test_after_the_end_nothing_is_taken(
-    connected: tuple[RTCRtpSender, Told, RTCDtlsTransport], pc: RTCPeerConnection
+    ear: Ear, seal: Callable[[bytes], bytes], pc: RTCPeerConnection
 ):
-    seal = connected[2]._tx_srtp.protect
-    ear = Ear(pc)
-    ear.receive(seal(ear.packet(1, b"first")))
-    async with asyncio.timeout(PATIENCE_S):
-        await ear.taken.get()
     last = seal(ear.packet(2, b"last"))
     await pc.close()
     ear.receive(last)
