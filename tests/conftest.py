@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -26,10 +26,13 @@ GRACE_S = 0.5
 AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 """Functions of the control socket that run once, when there is nothing to hold up."""
 
+gc.disable()  # what is imported stays: nothing of it is garbage
+
 
 def pytest_collection_finish() -> None:
     """Keeps what is there from being searched for garbage again and again: it stays to the end."""
     gc.freeze()
+    gc.enable()
 
 
 class CallsBesideOthers(LoadScopeScheduling):
@@ -90,15 +93,23 @@ def manager(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Manager
     manager.close()
 
 
+@pytest.fixture(scope="module")
+def _no_blocking() -> Iterator[None]:
+    """Has calls that would block the loop raise: for a whole module, as it takes a while."""
+    blockbuster = BlockBuster("homecall_pi")
+    for name in ("os.mkdir", "os.stat", "os.unlink", "socket.socket.connect"):
+        blockbuster.functions[name].can_block_in("homecall_pi/control.py", AT_ENDS)
+    for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
+        blockbuster.functions[name].can_block_in("aiortc/rtcrtpreceiver.py", "__stop_decoder")
+    blockbuster.activate()
+    yield
+    blockbuster.deactivate()
+
+
 @pytest.fixture
-async def _tidy_loop() -> AsyncIterator[None]:
+async def _tidy_loop(_no_blocking: None) -> AsyncIterator[None]:
     before = set(threading.enumerate())
-    with blockbuster_ctx("homecall_pi") as blockbuster:
-        for name in ("os.mkdir", "os.stat", "os.unlink", "socket.socket.connect"):
-            blockbuster.functions[name].can_block_in("homecall_pi/control.py", AT_ENDS)
-        for name in ("threading.Lock.acquire", "threading.Lock.acquire_lock"):
-            blockbuster.functions[name].can_block_in("aiortc/rtcrtpreceiver.py", "__stop_decoder")
-        yield
+    yield
     await asyncio.get_running_loop().shutdown_default_executor()
     left = asyncio.all_tasks() - {asyncio.current_task()}
     if left:  # what was told to end may need a moment

@@ -26,7 +26,7 @@ from homecall_pi.doorbell import Doorbell
 from homecall_pi.errors import HomeCallError, OperatorError
 from homecall_pi.hardware.null import NullPanel
 from homecall_pi.health import Health
-from homecall_pi.signaling import client
+from homecall_pi.signaling import admission, client
 from homecall_pi.signaling.client import Line
 from homecall_pi.webrtc.peers import Peers
 
@@ -89,7 +89,7 @@ async def asked(config: Config, command: control.Command) -> Status:
 async def until(config: Config, state: State) -> Status:
     async with asyncio.timeout(PATIENCE_S):
         while (status := await asked(config, "status")).state != state.value:
-            pass
+            await asyncio.sleep(0.01)
     return status
 
 
@@ -281,8 +281,9 @@ async def test_a_daemon_without_server_or_room_is_not_built(
 
 
 async def test_ready_is_told_when_the_room_is_joined(
-    signal: Signal, make_config: MakeConfig, manager: Manager
+    signal: Signal, make_config: MakeConfig, manager: Manager, monkeypatch: pytest.MonkeyPatch
 ):
+    monkeypatch.setattr(admission, "VERDICT_S", 0.05)
     async with running(make_config()):
         joined = "STATUS=Ready: waiting for a press"
         assert (await manager.until("READY=1"))[-3:] == [joined, "READY=1", joined]
@@ -308,7 +309,8 @@ async def test_without_a_server_the_door_is_ready_after_a_while_and_says_so(
 async def test_a_door_that_is_refused_is_ready_says_so_and_is_let_in_later(
     signal: Signal, make_config: MakeConfig, manager: Manager, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(backoff, "REFUSED_FIRST_S", 0.0)
+    monkeypatch.setattr(backoff, "REFUSED_FIRST_S", 0.01)
+    monkeypatch.setattr(admission, "VERDICT_S", 0.05)
     config = make_config()
     async with running(config):
         visit = await signal.visit()

@@ -5,7 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 
-START = """
+
+def run(script: str) -> str:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_a_daemon_does_without_the_resolver_until_a_page_has_a_name():
+    assert run("""
 import sys
 import homecall_pi.app
 from aioice import ice
@@ -13,17 +21,6 @@ from aioice import ice
 def loaded():
     return any(name.startswith("dns.") for name in sys.modules)
 
-"""
-
-
-def run(script: str) -> str:
-    done = subprocess.run([sys.executable, "-c", START + script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
-def test_a_daemon_does_without_the_resolver_until_a_page_has_a_name():
-    assert run("""
 print(loaded(), ice.mdns.is_mdns_hostname("192.0.2.1"), loaded())
 print(ice.mdns.is_mdns_hostname("5b0f8a4e.local"), loaded())
 """).split() == ["False", "False", "False", "True", "True"]
@@ -34,10 +31,10 @@ def test_a_name_is_resolved_by_aioice_as_ever():
         run("""
 import asyncio
 from homecall_pi.webrtc import mdns
+from aioice import ice
 
 async def main():
     await asyncio.to_thread(mdns.load)
-    assert loaded()
     protocol = await ice.get_or_create_mdns_protocol(main)
     print(await protocol.resolve("5b0f8a4e.local", timeout=0.01))
     await ice.unref_mdns_protocol(main)
@@ -49,9 +46,7 @@ asyncio.run(main())
 
 
 def test_whoever_was_there_before_keeps_it():
-    script = "import aioice.mdns, homecall_pi.webrtc; print(aioice.mdns.MDNS_PORT)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "5353"
+    assert run("import aioice.mdns, homecall_pi.webrtc; print(aioice.mdns.MDNS_PORT)") == "5353"
 
 
 def test_an_answer_that_makes_no_sense_costs_nothing():
