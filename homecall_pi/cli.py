@@ -27,6 +27,8 @@ _control = click.option(
     "--control", type=click.Path(path_type=Path), help="the daemon's control socket"
 )
 
+_CLIP = click.Path(exists=True, dir_okay=False, resolve_path=True)
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
@@ -85,8 +87,8 @@ def serve(config_path: Path | None, **flags: Any) -> None:
     metavar="SECONDS",
     help="press the button by itself, so often",
 )
-@click.option("--camera", type=click.Path(), help="clip that the camera sees")
-@click.option("--microphone", type=click.Path(), help="recording that the microphone hears")
+@click.option("--camera", type=_CLIP, help="clip that the camera sees")
+@click.option("--microphone", type=_CLIP, help="recording that the microphone hears")
 def demo(port: int, ring_every: float | None, camera: str | None, microphone: str | None) -> None:
     """Show the whole thing on this machine: server, page and a door without hardware."""
     from . import demo as demonstration

@@ -57,9 +57,9 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
 def _clips(camera: str | None, microphone: str | None) -> Iterator[str]:
     if camera:
         yield "--camera-source=file"
-        yield f"--camera-file={Path(camera).resolve()}"
+        yield f"--camera-file={camera}"
     if microphone:
-        yield f"--microphone-file={Path(microphone).resolve()}"
+        yield f"--microphone-file={microphone}"
 
 
 @contextlib.contextmanager

@@ -296,12 +296,22 @@ def test_serve_starts_the_server_with_its_own_section(homecall: Run, started: li
     assert config.ice.servers[0].urls == ("stun:a",)
 
 
-def test_demo_gets_its_choices(homecall: Run, monkeypatch: pytest.MonkeyPatch):
+def test_demo_gets_its_choices(homecall: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     chosen: list[Any] = []
     monkeypatch.setattr(demo, "run", lambda *arguments: chosen.append(arguments))
+    monkeypatch.chdir(tmp_path)
+    seen, heard = (tmp_path / "a", tmp_path / "b")
+    for clip in (seen, heard):
+        clip.touch()
     homecall("demo")
     homecall("demo", "--port", "1", "--ring-every", "2.5", "--camera", "a", "--microphone", "b")
-    assert chosen == [(8443, None, None, None), (1, 2.5, "a", "b")]
+    assert chosen == [(8443, None, None, None), (1, 2.5, str(seen), str(heard))]
+
+
+def test_demo_plays_no_clip_that_is_not_there(homecall: Run):
+    code, _, told = homecall("demo", "--camera", "/nonexistent.mp4")
+    assert code == 2
+    assert "'--camera': File '/nonexistent.mp4' does not exist" in told
 
 
 @pytest.mark.parametrize("port", ["0", "65536"])

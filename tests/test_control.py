@@ -7,6 +7,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import socket
 import stat
 from collections.abc import AsyncIterator
@@ -24,6 +25,7 @@ from homecall_pi.errors import HomeCallError, OperatorError
 from .conftest import PATIENCE_S
 
 STATUS = Status("talking", "up", 2, 2, "hung-up", 10, 960, -20.5, 7)
+LOGS = Path(__file__).parents[1] / "docs/logs.md"
 
 
 class Daemon:
@@ -331,3 +333,9 @@ def test_a_service_that_is_not_for_this_user_is_not_mistaken_for_none(
     monkeypatch.setattr(control, "SERVICE_PATH", tmp_path / "run" / "control.sock")
     (tmp_path / "run").mkdir(mode)
     assert control.default_path() == tmp_path / "run" / "control.sock"
+
+
+def test_every_field_of_the_status_is_explained():
+    section = LOGS.read_text().partition("# Status for programs")[2].partition("\n#")[0]
+    told = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert sorted(told) == sorted(Status.__struct_fields__)

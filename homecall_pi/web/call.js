@@ -58,6 +58,8 @@ const CALL = {
     decline: ["idle", "hush", "part:declined", "rejoin", "tell:declined"],
     ended: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
     lost: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
+    // It rings where the page was opened last: the door, left alone, offers anew.
+    replaced: ["idle", "hush", "part"],
   },
   talking: {
     // The door comes back with a new connection: the call goes on as it was, once that stands.

@@ -114,6 +114,21 @@ async def test_a_page_reloaded_while_it_rings_shows_the_visitor_again(
     assert household.door.status.calls == 1
 
 
+async def test_it_rings_where_the_page_was_opened_last(household: Household) -> None:
+    await household.start()
+    first = await household.waiting_page()
+    household.door.ring()
+    await first.becomes("ringing")
+    second = await household.page()
+    await second.open(household.server.link)
+    await second.becomes("ringing")
+    await second.sees_moving_pictures()
+    await first.becomes("replaced")
+    await second.page.click("#answer")
+    await household.door.becomes("talking")
+    assert household.door.status.calls == 1
+
+
 async def test_a_page_reloaded_in_a_call_ends_it_and_waits_for_the_next(
     household: Household,
 ) -> None:

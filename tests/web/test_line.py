@@ -89,6 +89,25 @@ async def test_replaced_elsewhere_waits_for_the_user(family):
     await family.until_state("waiting")
 
 
+async def test_a_ring_goes_where_the_page_was_opened_but_a_call_stays(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+    await line.socket.close(4001, "replaced")
+    await family.until_state("replaced")
+    await door.until("visitors.at(-1).channel.readyState === 'closed'")
+    await family.page.click("#use-here")
+    line = await family.board.line()
+    await door.ring(line)
+    await family.page.click("#answer")
+    await family.until_state("talking")
+    await line.socket.close(4001, "replaced")
+    await door.until_voice()
+    assert await family.data("state") == "talking"
+    await family.page.click("#hangup")
+    await family.until_state("replaced")
+
+
 async def test_a_full_room_is_told_and_tried_again(family):
     await family.page.clock.install()
     line = await family.open()

@@ -86,6 +86,7 @@ async def test_a_door_that_others_open_is_shown_as_open(family, door, line, butt
 
 
 async def test_the_button_works_by_keyboard(family, door, line, button):
+    await expect(button).to_be_visible()  # else it takes no focus
     await button.focus()
     await family.page.keyboard.press("Enter")
     await expect(button).to_have_text("Touch again to open")
