@@ -16,10 +16,10 @@ from typing import Any
 import aioice.stun
 from aiortc import RTCPeerConnection, rtcsctptransport
 from aiortc.rtcsctptransport import (
-    AbortChunk,
     Chunk,
     CookieAckChunk,
     InitChunk,
+    RTCSctpTransport,
     serialize_packet,
 )
 
@@ -100,7 +100,13 @@ def open_channel_soon(pc: RTCPeerConnection) -> None:
     """
     sctp: Any = pc.sctp
     send = sctp._send_chunk
+    set_state = sctp._set_state
     ack = _Repetition(send)
+
+    def note_end(state: RTCSctpTransport.State) -> None:
+        set_state(state)
+        if state is RTCSctpTransport.State.CLOSED:
+            ack.end()
 
     async def send_chunk(chunk: Chunk) -> None:
         if isinstance(chunk, InitChunk):
@@ -110,10 +116,9 @@ def open_channel_soon(pc: RTCPeerConnection) -> None:
         await send(chunk)
         if isinstance(chunk, CookieAckChunk):
             ack.begin(chunk)
-        elif isinstance(chunk, AbortChunk):
-            ack.end()
 
     sctp._send_chunk = send_chunk
+    sctp._set_state = note_end
 
 
 class _Repetition:

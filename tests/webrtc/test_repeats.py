@@ -230,3 +230,20 @@ async def test_a_page_hears_the_farewell_if_the_channel_opens_at_the_door_as_lat
     wire.lost = 0
     await closing
     assert await own_page.told() == {"type": "ended", "reason": "hung-up"}
+
+
+@pytest.mark.parametrize("first", ["door", "page"])
+async def test_a_channel_that_is_closed_repeats_nothing_more(
+    offered: Peer, own_page: Page, events: Events, monkeypatch: pytest.MonkeyPatch, first: str
+):
+    monkeypatch.setattr(repeats, "PAUSES_S", (PATIENCE_S,))
+    offered.accept(await own_page.answer(offered.offer))
+    await events.next(Connected)
+    await own_page.say('{"type": "answered"}')
+    await events.next(Accepted)
+    sides = [offered, own_page] if first == "door" else [own_page, offered]
+    for side in sides:
+        await side.close()
+    await asyncio.sleep(0)  # what was cancelled ends
+    names = [str(task.get_coro()) for task in asyncio.all_tasks()]
+    assert not [name for name in names if "_Repetition" in name]
