@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 
+import pytest
+
 from homecall_pi.hardware.sound_link import spawn
 from homecall_pi.hardware.sound_messages import (
     MAX_MESSAGE_BYTES,
@@ -18,6 +20,8 @@ from homecall_pi.hardware.sound_messages import (
 )
 
 from ..conftest import PATIENCE_S
+
+pytestmark = pytest.mark.e2e
 
 
 def test_it_outlives_a_service_that_is_told_to_end_until_the_daemon_closes_the_line():

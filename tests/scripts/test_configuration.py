@@ -11,6 +11,8 @@ import pytest
 from homecall_pi.config.file import load
 from homecall_pi.config.schema import Config
 
+pytestmark = pytest.mark.e2e
+
 PROJECT = Path(__file__).parents[2]
 KEY = "AAAAAAAAAAAAAAAAAAAAAA"
 
