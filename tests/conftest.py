@@ -26,7 +26,10 @@ GRACE_S = 0.5
 AT_ENDS = ("start", "_listen", "_remove_stale", "stop")
 """Functions of the control socket that run once, when there is nothing to hold up."""
 
-gc.disable()  # what is imported stays: nothing of it is garbage
+
+def pytest_collectstart() -> None:
+    """What is imported stays: nothing of it is garbage."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
@@ -35,16 +38,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
-class CallsBesideOthers(LoadScopeScheduling):
-    """Runs whole calls, which wait most of their time, one at a time beside all other tests."""
+class FoldersSideBySide(LoadScopeScheduling):
+    """Runs a folder's tests one at a time: whole calls, which mostly wait, beside all others."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "calls" if nodeid.startswith("tests/e2e/") else "others"
+        return nodeid.split("/")[1]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
     """Has `-n 2 --dist loadscope` run them so."""
-    return CallsBesideOthers(config, log) if config.getoption("dist") == "loadscope" else None
+    return FoldersSideBySide(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -69,12 +72,14 @@ def pytest_runtest_makereport(
 
 @pytest.fixture(autouse=True)
 def tidy(request: pytest.FixtureRequest) -> None:
-    """Fails an asynchronous test that blocks the loop or leaves something running.
+    """Fails a test that blocks a loop, and an asynchronous one that leaves something running.
 
     Tests with a browser share one loop, which is not theirs to clear.
     """
-    whole = {"browser", "e2e"} & {mark.name for mark in request.node.iter_markers()}
-    if not whole and inspect.iscoroutinefunction(getattr(request, "function", None)):
+    if {"browser", "e2e"} & {mark.name for mark in request.node.iter_markers()}:
+        return
+    request.getfixturevalue("_no_blocking")
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
         request.getfixturevalue("_tidy_loop")
 
 
@@ -107,7 +112,7 @@ def _no_blocking() -> Iterator[None]:
 
 
 @pytest.fixture
-async def _tidy_loop(_no_blocking: None) -> AsyncIterator[None]:
+async def _tidy_loop() -> AsyncIterator[None]:
     before = set(threading.enumerate())
     yield
     await asyncio.get_running_loop().shutdown_default_executor()

@@ -21,7 +21,7 @@ const VISIT = {
 
 const REFUSED = {
   "line-down": ["down", "stop-retrying", "tell:offline"],
-  replaced: ["replaced", "stop-retrying", "tell:replaced"],
+  replaced: ["replaced", "stop-retrying", "drop-offers", "tell:replaced"],
   // No error came back after the latest join: the server took it.
   admitted: ["up", "stop-retrying", "tell:online"],
   offer: ["up", "stop-retrying"],
@@ -35,7 +35,7 @@ const LINE = {
     "line-down": ["down", "tell:offline"],
     full: ["full", "retry-join", "tell:full"],
     shut: ["shut", "retry-join", "tell-error"],
-    replaced: ["replaced", "tell:replaced"],
+    replaced: ["replaced", "drop-offers", "tell:replaced"],
   },
   full: { ...REFUSED, full: ["full", "retry-join"], shut: ["shut", "retry-join", "tell-error"] },
   shut: { ...REFUSED, full: ["full", "retry-join", "tell:full"], shut: ["shut", "retry-join"] },

@@ -73,6 +73,7 @@ export class Intercom {
     hush: () => this.#hush(),
     say: (word) => this.#parts.negotiation.peer?.say(word),
     part: (word) => this.#part(word),
+    "drop-offers": () => this.#parts.negotiation.dropOffers(),
     await: (whom) => this.#await(whom),
     "open-microphone": () => this.#parts.microphone.open(),
     "close-microphone": () => this.#parts.microphone.close(),

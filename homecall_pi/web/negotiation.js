@@ -56,6 +56,11 @@ export class Negotiation {
     }
   }
 
+  /** Answers no offer of before: whoever made it is answered elsewhere. */
+  dropOffers() {
+    this.#newestOffer += 1;
+  }
+
   /** Lets go of the peer: the call is over here, its last word may still be on its way. */
   part(word) {
     this.#release()?.part(word);

@@ -9,6 +9,9 @@ const CONNECT_LIMIT_MS = 20_000;
 // three seconds, since what has arrived is played for some time yet.
 const SILENT_MS = 2_000;
 const LOOK_MS = 250;
+const CONNECTING = new Set(["new", "connecting"]);
+// One that is left while it connects gets so long to do so.
+const PART_LIMIT_MS = 3_000;
 // Somebody is waiting at the door: prefer a rare hiccup to a constant delay.
 const VOICE_DELAY_MS = 40;
 
@@ -98,11 +101,26 @@ export class Peer {
     this.#control?.say(word);
   }
 
-  /** Ends the call from this side: nothing is reported any more, the word gets out, then it closes. */
+  /**
+   * Ends the call from this side: nothing is reported any more, the word gets out, then it closes;
+   * not while it connects, for the other side would not notice, and wait.
+   */
   async part(word) {
     this.#deafen();
     if (word && this.#control) await this.#control.farewell(word);
+    else await this.#stands();
     this.#hangUp();
+  }
+
+  /** Resolves when it stands or has failed; not after long. To be called when nobody listens. */
+  #stands() {
+    const connection = this.#connection;
+    return new Promise((resolve) => {
+      const look = () => CONNECTING.has(connection.connectionState) || resolve();
+      connection.onconnectionstatechange = look;
+      setTimeout(resolve, PART_LIMIT_MS);
+      look();
+    });
   }
 
   /** Ends it at once, with what can still be said. */

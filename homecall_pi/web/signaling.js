@@ -60,7 +60,7 @@ export class Line {
   /** Sends a message of the call in force; while the line is down it is held for the next one. */
   send(type, fields) {
     const message = { type, room: this.#room, from: this.#user, ...fields };
-    if (!this.#transmit(message)) this.#held.push(message);
+    if (!this.#transmit(message) && this.#isKept) this.#held.push(message);
   }
 
   /** Drops what was held: its call is over. */
@@ -77,7 +77,7 @@ export class Line {
 
   /** The network or the screen came back: no reason to wait for the backoff, or to trust a socket. */
   wake({ networkChanged = false } = {}) {
-    if (this.#user === null || this.#timers.keepalive === 0) return;
+    if (!this.#isKept) return;
     const slept = Date.now() - this.#tickedAt > SLEPT_MS;
     if (this.isUp && !networkChanged && !slept) return;
     this.#attempt = 0;
@@ -115,8 +115,14 @@ export class Line {
     return String(room).toLowerCase() === this.#room.toLowerCase();
   }
 
+  /** True when a line that is lost comes back by itself. */
+  get #isKept() {
+    return this.#timers.keepalive !== 0;
+  }
+
   #replaced() {
     this.#socket = null;
+    this.forget();
     this.#clearTimers();
     this.#handlers.onReplaced();
   }

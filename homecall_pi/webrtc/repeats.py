@@ -113,9 +113,9 @@ def open_channel_soon(pc: RTCPeerConnection) -> None:
             packet = serialize_packet(sctp._local_port, sctp._remote_port, 0, chunk)
             await hooks.dtls(pc)._send_data(packet)
             return
-        await send(chunk)
         if isinstance(chunk, CookieAckChunk):
             ack.begin(chunk)
+        await send(chunk)
 
     sctp._send_chunk = send_chunk
     sctp._set_state = note_end

@@ -108,6 +108,49 @@ async def test_a_ring_goes_where_the_page_was_opened_but_a_call_stays(family, do
     await family.until_state("replaced")
 
 
+SLOW_ANSWER = """
+const { createAnswer } = RTCPeerConnection.prototype;
+RTCPeerConnection.prototype.createAnswer = async function () {
+  window.answering = this;
+  await new Promise((done) => (window.proceed = done));
+  return createAnswer.apply(this);
+};
+"""
+
+
+async def test_an_offer_that_is_being_answered_is_left_to_where_the_page_was_opened(family, door):
+    await family.page.add_init_script(SLOW_ANSWER)
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until("!!window.proceed")
+    await line.socket.close(4001, "replaced")
+    await family.until_state("replaced")
+    await family.page.evaluate("proceed(); window.proceed = null")
+    await family.until("answering.signalingState === 'closed'")
+    await family.page.click("#use-here")
+    line = await family.board.line()
+    await line.take("join")
+    await family.until_state("waiting")
+    await line.offer(await door.offer())
+    await family.until("!!window.proceed")
+    await family.page.evaluate("proceed()")
+    await door.accept(line)
+    await family.until_state("ringing")
+    assert "answer" not in [message["type"] for message in line.heard]
+
+
+async def test_a_door_that_is_answered_already_learns_that_it_rings_elsewhere(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    answer = await line.take("answer")
+    await line.socket.close(4001, "replaced")
+    await family.until_state("replaced")
+    await door.page.evaluate("sdp => visitor.accept(sdp)", answer["sdp"])
+    await door.until("visitors.at(-1).pc.connectionState === 'connected'")
+    await door.until("visitors.at(-1).channel.readyState === 'closed'")
+
+
 async def test_a_full_room_is_told_and_tried_again(family):
     await family.page.clock.install()
     line = await family.open()

@@ -78,7 +78,12 @@ READY = ("name-wanted", "named", "line-up")
             "ringing",
             ["await:nobody", "close-microphone", "show-visitor", "ring", "tell:ringing"],
         ),
-        ((*READY, "offer", "answer", "replaced"), "talking", ["tell:replaced"]),
+        (
+            (*READY, "offer", "replaced"),
+            "replaced",
+            ["drop-offers", "tell:replaced", "hush", "part"],
+        ),
+        ((*READY, "offer", "answer", "replaced"), "talking", ["drop-offers", "tell:replaced"]),
         ((*READY, "offer", "answer", "replaced", "ended"), "replaced", None),
         ((*READY, "offer", "answer", "line-down", "ended"), "offline", None),
         ((*READY, "replaced", "name-wanted", "named"), "offline", ["connect"]),
