@@ -13,12 +13,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 import click
 
 from . import control
 from .config.link import new_key
 from .errors import HomeCallError
+
+Programs: TypeAlias = dict[str, subprocess.Popen[bytes]]
+"""Those that run, by what a person calls them."""
 
 START_S = 20.0
 """Seconds that the door may take to start and to join."""
@@ -37,7 +41,8 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
         heard = Path(folder) / "heard.wav"
         socket = Path(folder) / "control.sock"
         config = Path(folder) / "door.toml"
-        # A command line can be read by everybody on the machine; a file in this folder cannot.
+        # A command line can be read by everybody on the machine; this file cannot.
+        config.touch(0o600)
         config.write_text(
             f'server = "ws://localhost:{port}/signal"\nroom = "{room}"\nkey = "{key}"\n'
         )
@@ -49,9 +54,10 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
             _process("serve", "--port", str(port), "--log-level=warning") as server,
             _process("run", *door) as daemon,
         ):
-            _wait_until_joined(socket, server, daemon)
+            programs = {"server": server, "door": daemon}
+            _wait_until_joined(socket, programs)
             _explain(f"http://localhost:{port}/?room={room}#k={key}", socket, heard, ring_every)
-            _ring_until_done(socket, ring_every, server, daemon)
+            _ring_until_done(socket, ring_every, programs)
 
 
 def _clips(camera: str | None, microphone: str | None) -> Iterator[str]:
@@ -80,10 +86,10 @@ def _process(*arguments: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-def _wait_until_joined(socket: Path, *processes: subprocess.Popen[bytes]) -> None:
+def _wait_until_joined(socket: Path, programs: Programs) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
-        _check(*processes)
+        _check(programs)
         with contextlib.suppress(HomeCallError):
             if control.ask(socket, "status").line == "up":
                 return
@@ -91,9 +97,14 @@ def _wait_until_joined(socket: Path, *processes: subprocess.Popen[bytes]) -> Non
     raise HomeCallError("the door did not reach the server; see the messages above")
 
 
-def _check(*processes: subprocess.Popen[bytes]) -> None:
-    if any(process.poll() is not None for process in processes):
-        raise HomeCallError("the demo cannot go on; see the message above for what to do")
+def _check(programs: Programs) -> None:
+    for name, process in programs.items():
+        if (code := process.poll()) is None:
+            continue
+        if code < 0:
+            killer = signal.Signals(-code).name
+            raise HomeCallError(f"the {name} was ended by {killer}; start the demo again")
+        raise HomeCallError(f"the {name} ended; the message above says why, and what to do")
 
 
 def _explain(link: str, socket: Path, heard: Path, ring_every: float | None) -> None:
@@ -111,15 +122,13 @@ def _own_command() -> str:
     return name if shutil.which(name) else str(Path(sys.executable).with_name(name))
 
 
-def _ring_until_done(
-    socket: Path, ring_every: float | None, *processes: subprocess.Popen[bytes]
-) -> None:
+def _ring_until_done(socket: Path, ring_every: float | None, programs: Programs) -> None:
     entered = threading.Event()
     if ring_every is None:
         threading.Thread(target=_read_keyboard, args=(entered,), daemon=True).start()
     next_ring = time.monotonic()
     while True:
-        _check(*processes)
+        _check(programs)
         due = ring_every is not None and time.monotonic() >= next_ring
         if due or entered.wait(0.2):
             entered.clear()

@@ -118,7 +118,9 @@ class CameraConfig(Table, frozen=True):
     ] = 0.0
 
     def __post_init__(self) -> None:
-        """Refuses bounds that leave no bitrate."""
+        """Refuses bounds that leave no bitrate, and a clip without a name."""
+        if self.source == "file" and not self.file:
+            raise ValueError('source = "file" plays a clip: name it as `file`')
         if self.min_bitrate_bps > self.max_bitrate_bps:
             raise ValueError(
                 f"min_bitrate_bps is {self.min_bitrate_bps} and max_bitrate_bps less: "

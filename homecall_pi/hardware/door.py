@@ -8,7 +8,6 @@ from ..config.parts import CameraConfig, MicrophoneConfig, PanelConfig, SpeakerC
 from ..config.schema import Config
 from ..core.bitrate import Bounds
 from ..core.ports import Camera, Door, Microphone, Panel, Speaker
-from ..errors import OperatorError
 from . import null
 
 
@@ -58,8 +57,6 @@ def _camera(config: CameraConfig) -> Camera:
     kind = {"width": config.width, "height": config.height, "fps": config.fps}
     if config.source == "test":
         return fake.TestPictureCamera(**kind, bitrate_bps=config.bitrate_bps)
-    if config.source == "file" and not config.file:
-        raise OperatorError('camera.file: name the clip that camera.source = "file" plays')
     path = Path(config.file) if config.source == "file" else None
     return fake.FakeCamera(path, **kind, bitrate_bps=config.bitrate_bps)
 

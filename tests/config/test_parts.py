@@ -22,6 +22,13 @@ def test_bounds_that_leave_no_bitrate_are_refused(error_of: Callable[[str], str]
     )
 
 
+def test_a_clip_without_a_name_is_refused(error_of: Callable[[str], str]) -> None:
+    assert error_of('[camera]\nsource = "file"') == (
+        'config.toml: camera: source = "file" plays a clip: name it as `file`; '
+        "see `homecall-pi config --help`"
+    )
+
+
 def test_parts_that_are_not_wired_need_no_pin(file: Path) -> None:
     file.write_text("[panel]\nled_pin = -1\nrelay_pin = -1\nbutton_pin = -1")
     assert load(file, {}).panel.led_pin == -1

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import pytest_asyncio
 
@@ -161,6 +162,17 @@ async def test_a_clip_that_is_none_is_named_and_ends_it(demo: Demo) -> None:
     await demo.says(f"{re.escape(__file__)} cannot be played")
     async with asyncio.timeout(PATIENCE_S):
         assert await demo.process.wait() == 1
+
+
+@pytest.mark.parametrize("demo", [()], indirect=True)
+async def test_a_program_that_is_killed_is_named_and_ends_it(demo: Demo) -> None:
+    await demo.says(r"http://localhost\S+")
+    programs = psutil.Process(demo.process.pid).children()
+    next(each for each in programs if "run" in each.cmdline()).kill()
+    await demo.says("the door was ended by SIGKILL; start the demo again")
+    async with asyncio.timeout(PATIENCE_S):
+        assert await demo.process.wait() == 1
+    assert not any(each.is_running() for each in programs)
 
 
 @pytest.fixture

@@ -123,8 +123,6 @@ async def test_a_door_without_a_loudspeaker_takes_sounds_all_the_same():
     speaker.sound(b"x")
 
 
-def test_a_clip_as_camera_has_to_be_named(video: Path):
-    with pytest.raises(OperatorError, match=r"camera\.file: name the clip"):
-        door.build(load(None, {"camera": {"source": "file"}}))
+def test_a_clip_is_a_camera(video: Path):
     camera = {"source": "file", "file": str(video)}
     assert isinstance(door.build(load(None, {"camera": camera})).camera, FakeCamera)
