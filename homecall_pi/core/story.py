@@ -60,7 +60,7 @@ class Story:
         self._lost_at = 0.0
         self._offered = 0
         """The connection that was last offered."""
-        self._page = self._who = ""
+        self._page = self._who = self._lost_page = ""
         self._release_refused = 0
         """The call in which it was told."""
 
@@ -143,11 +143,13 @@ class Story:
         if isinstance(event, Accepted) and before is not State.RECONNECTING:
             yield self._person(now)
         elif state is State.RECONNECTING:
-            self._lost_at = now
+            self._lost_at, self._lost_page = now, self._page
             yield Note("media-lost", "media lost; reconnecting", trouble=True)
         elif before is State.RECONNECTING:
             since_s = now - self._lost_at
-            yield Note("media-back", f"media back after {since_s:.1f} s", since_s)
+            whose = "" if self._page == self._lost_page else f", with {self._who}"
+            text = f"media back after {since_s:.1f} s{whose}"
+            yield Note("media-back", text, since_s, page=self._page)
         elif state is State.OFFERING:
             yield Note("lost", "the connection to the page is lost; ringing on")
 

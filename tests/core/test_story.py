@@ -194,6 +194,16 @@ def test_media_that_comes_back_by_another_connection(door: Told):
     assert texts(door.at(0.1, Accepted(2))) == ["media back after 1.3 s"]
 
 
+def test_a_call_that_another_page_takes_over(door: Told):
+    door.ring()
+    door.at(1, door.answer(ours=True), Connected(1), Accepted(1))
+    door.at(10, PeerFailed(1), LineUp(replaces_offers=True))
+    door.at(1, OfferReady(2, an_offer(2)))
+    door.at(0.2, door.answer("Борис", ours=True), Connected(2))
+    (back,) = door.at(0.1, Accepted(2))
+    assert (back.text, back.page) == ("media back after 1.3 s, with Борис", "Борис")
+
+
 def test_an_answer_that_is_refused_is_told_once(door: Told):
     door.ring()
     refused = door.answer(ours=True, verdict=Verdict.REFUSED)
