@@ -310,7 +310,6 @@ async def test_a_door_that_is_refused_is_ready_says_so_and_is_let_in_later(
     signal: Signal, make_config: MakeConfig, manager: Manager, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(backoff, "REFUSED_FIRST_S", 0.01)
-    monkeypatch.setattr(admission, "VERDICT_S", 0.05)
     config = make_config()
     async with running(config):
         visit = await signal.visit()

@@ -33,12 +33,14 @@ print(ice.mdns.is_mdns_hostname("5b0f8a4e.local"), loaded())
 def test_a_name_is_resolved_by_aioice_as_ever():
     assert (
         run("""
-import asyncio
+import asyncio, sys
 from homecall_pi.webrtc import mdns
 from aioice import ice
 
 async def main():
+    assert "dns.message" not in sys.modules
     await asyncio.to_thread(mdns.load)
+    assert "dns.message" in sys.modules
     protocol = await ice.get_or_create_mdns_protocol(main)
     print(await protocol.resolve("5b0f8a4e.local", timeout=0.01))
     await ice.unref_mdns_protocol(main)

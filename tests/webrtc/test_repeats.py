@@ -241,9 +241,14 @@ async def test_a_channel_that_is_closed_repeats_nothing_more(
     await events.next(Connected)
     await own_page.say('{"type": "answered"}')
     await events.next(Accepted)
+
+    def repetitions() -> list[str]:
+        names = [str(task.get_coro()) for task in asyncio.all_tasks()]
+        return [name for name in names if "_Repetition" in name]
+
+    await until(repetitions)
     sides = [offered, own_page] if first == "door" else [own_page, offered]
     for side in sides:
         await side.close()
     await asyncio.sleep(0)  # what was cancelled ends
-    names = [str(task.get_coro()) for task in asyncio.all_tasks()]
-    assert not [name for name in names if "_Repetition" in name]
+    assert not repetitions()
