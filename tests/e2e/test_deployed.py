@@ -32,6 +32,15 @@ async def the_door(household: Household, *flags: str) -> None:
     await household.door.ready()
 
 
+async def offers(server: DeployedServer, times: int) -> None:
+    """Waits for an offer, which is sent once the queue is swept.
+
+    A page that joins earlier, as it may on a busy machine, is given what waits there, and the door
+    can do nothing about that.
+    """
+    await until("the door offers", lambda: server.count("offer") == times)
+
+
 async def a_page(household: Household) -> Family:
     family = await household.page()
     await family.page.goto(f"http://localhost:{household.server.port}/?room={ROOM}")
@@ -63,6 +72,7 @@ async def test_presses_while_nobody_is_there_leave_one_offer_in_the_queue(
     household.door.ring()
     assert (await household.door.becomes("idle")).last_reason == "no-answer"
     household.door.ring()
+    await offers(server, 2)
     family = await a_page(household)
     await household.door.becomes("talking")
     await family.sees_moving_pictures()
@@ -75,8 +85,9 @@ async def test_a_page_that_comes_after_a_ring_is_given_nothing_of_it(
 ) -> None:
     await the_door(household)
     household.door.ring()
+    await offers(server, 1)
     household.door.hang_up()
-    await until("the queue is swept", lambda: not server.queue and server.count("join") > 2)
+    await until("the queue is swept", lambda: not server.queue)
     family = await a_page(household)
     await family.becomes("joined")
     household.door.ring()
@@ -104,9 +115,12 @@ async def test_what_another_run_left_in_the_queue_does_not_reach_a_page(
     server.queue.append((DOOR, f'{{"type":"offer","room":"{ROOM}","from":"{DOOR}","sdp":"v=0"}}'))
     await the_door(household)
     household.door.ring()
+    await offers(server, 1)
+    assert server.longest_queue == 1
     family = await a_page(household)
     await household.door.becomes("talking")
     await family.sees_moving_pictures()
+    assert server.count("answer") == 1
 
 
 async def test_what_the_queue_holds_from_earlier_calls_is_ignored(
