@@ -100,7 +100,11 @@ def demo(port: int, ring_every: float | None, camera: str | None, microphone: st
 @_control
 def ring(control: Path | None) -> None:
     """Press the button of the running daemon."""
-    click.echo(_ask(control, "ring").state)
+    answer = _ask(control, "ring")
+    click.echo(answer.state)
+    if answer.line != "up":
+        why = answer.refusal or "the signaling server is not reached"
+        click.echo(f"there is no line to the family now: {why}", err=True)
 
 
 @cli.command()
@@ -133,7 +137,13 @@ def status(control: Path | None, as_json: bool) -> None:
         click.echo(msgspec.json.encode(answer).decode())
         return
     for key, value in msgspec.structs.asdict(answer).items():
-        click.echo(f"{key:14} {'-' if value is None else value}")
+        click.echo(f"{key:14} {_in_words(value)}")
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "-" if value is None else str(value)
 
 
 @cli.command()

@@ -170,6 +170,22 @@ def test_ring_and_hangup_print_the_state(
 
 
 @pytest.mark.parametrize(
+    ("line", "refusal", "why"),
+    [
+        ("down", None, "the signaling server is not reached"),
+        ("refused", "the room is full; close a page", "the room is full; close a page"),
+    ],
+)
+def test_a_ring_without_a_line_says_why_nobody_hears_it(
+    homecall: Run, monkeypatch: pytest.MonkeyPatch, line: Any, refusal: str | None, why: str
+):
+    answer = Status("ringing", line, 7, 7, None, 0, 0, -100.0, 5, refusal=refusal)
+    monkeypatch.setattr(control, "ask", lambda *_: answer)
+    told = f"there is no line to the family now: {why}\n"
+    assert homecall("ring") == (0, "ringing\n", told)
+
+
+@pytest.mark.parametrize(
     ("door", "outcome"),
     [
         ("open", (0, "released\n", "")),
@@ -201,14 +217,16 @@ def test_the_daemon_is_looked_for_in_the_default_place(
 
 
 def test_status_is_a_table_for_people(homecall: Run, daemon: list[tuple[Path, str]]):
-    lines = homecall("status").out.splitlines()
-    assert [line.split() for line in lines][:5] == [
+    lines = [line.split() for line in homecall("status").out.splitlines()]
+    assert lines[:5] == [
         ["state", "ringing"],
         ["line", "up"],
         ["call_id", "7"],
         ["calls", "7"],
         ["last_reason", "-"],
     ]
+    assert ["frames_sent", "0"] in lines
+    assert ["verified", "no"] in lines
 
 
 def test_status_is_one_line_of_json_for_programs(homecall: Run, daemon: list[tuple[Path, str]]):
