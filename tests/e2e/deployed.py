@@ -7,11 +7,13 @@ and forgets a participant's new registration when an older socket of the same na
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
 PAGE = Path(__file__).with_name("spec_only.html")
@@ -58,8 +60,8 @@ class DeployedServer:
         return sum(message["type"] == kind for message in self.heard)
 
     async def tell_everybody(self, **message: Any) -> None:
-        for socket in self.sockets:
-            await socket.send(json.dumps(message))
+        for socket in tuple(self.sockets):
+            await _send(socket, json.dumps(message))
 
     def forget(self, name: str) -> None:
         """What happens when an older socket of this name closes at last."""
@@ -68,11 +70,12 @@ class DeployedServer:
     async def _attend(self, socket: ServerConnection) -> None:
         self.sockets.append(socket)
         name = ""
-        async for frame in socket:
-            message = json.loads(frame)
-            self.heard.append(message)
-            name = message.get("user", name)
-            await self._take(socket, name, message["type"], str(frame))
+        with suppress(ConnectionClosed):
+            async for frame in socket:
+                message = json.loads(frame)
+                self.heard.append(message)
+                name = message.get("user", name)
+                await self._take(socket, name, message["type"], str(frame))
         self._members.pop(name, None)
         self.sockets.remove(socket)
 
@@ -82,7 +85,7 @@ class DeployedServer:
             due = [each for each in self.queue if self.returns_own or each[0] != name]
             self.queue = [each for each in self.queue if each not in due]
             for _, waiting in due:
-                await socket.send(waiting)
+                await _send(socket, waiting)
         elif kind == "leave":
             self._members.pop(name, None)
         elif name in self._members:
@@ -91,8 +94,14 @@ class DeployedServer:
     async def _relay(self, sender: str, frame: str) -> None:
         for name, socket in self._members.items():
             if name != sender:
-                await socket.send(frame)
+                await _send(socket, frame)
                 return
         self.queue.append((sender, frame))
         offers = sum(json.loads(waiting)["type"] == "offer" for _, waiting in self.queue)
         self.longest_queue = max(self.longest_queue, offers)
+
+
+async def _send(socket: ServerConnection, frame: str) -> None:
+    """Who has just gone is sent it in vain."""
+    with suppress(ConnectionClosed):
+        await socket.send(frame)
