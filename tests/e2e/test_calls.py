@@ -21,7 +21,7 @@ CALLS = 20
 async def test_a_ring_shows_and_sounds_the_visitor_before_anybody_answers(
     household: Household,
 ) -> None:
-    await household.start(*FULL_PICTURE)
+    await household.start()
     family = await household.waiting_page()
     household.door.ring()
     await family.becomes("ringing")
