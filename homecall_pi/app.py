@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,7 +23,7 @@ from .errors import HomeCallError, OperatorError
 from .hardware import door as doors
 from .health import Health
 from .signaling.client import Line
-from .vital import first_death, last_words
+from .vital import first_death, last_words, stop_wanted
 from .webrtc.ice import Servers
 from .webrtc.peers import Peers
 
@@ -164,18 +163,17 @@ class App:
 
 
 async def run(config: Config) -> None:
-    """Runs the daemon until SIGTERM or SIGINT. Soon after, the process ends.
+    """Runs the daemon until it is wanted to end. Soon after, the process ends.
 
     Raises:
         OperatorError: the configuration is of no use.
         HomeCallError: a vital task died; a new process may do better.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
+    stop = stop_wanted()
     # A part may need a moment of a thread; more threads would only hold memory.
-    loop.set_default_executor(ThreadPoolExecutor(2, thread_name_prefix="helper"))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    asyncio.get_running_loop().set_default_executor(
+        ThreadPoolExecutor(2, thread_name_prefix="helper")
+    )
     app = App(config)
     try:
         await app.run(stop)

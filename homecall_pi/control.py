@@ -185,6 +185,10 @@ def ask(path: Path, command: Command) -> Status:
             f"{path} is for root and the group of the service: use sudo, or, once and for all, "
             "`sudo usermod -aG homecall USER` and log in anew"
         ) from None
+    except TimeoutError:
+        raise HomeCallError(
+            f"the daemon on {path} does not respond; if that lasts, end it and start it anew"
+        ) from None
     except (OSError, msgspec.MsgspecError) as error:
         why = getattr(error, "strerror", None) or error
         raise HomeCallError(

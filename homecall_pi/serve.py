@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 
 import msgspec
@@ -14,23 +13,20 @@ from .config.ice import IceConfig, IceServer, require_ice
 from .config.schema import Config
 from .health import Health
 from .signaling.server import SignalingServer
-from .vital import first_death, last_words
+from .vital import first_death, last_words, stop_wanted
 
 log = logging.getLogger(__name__)
 
 
 async def run(config: Config) -> None:
-    """Serves until SIGTERM or SIGINT.
+    """Serves until it is wanted to end.
 
     Raises:
         OperatorError: the settings are of no use.
         HomeCallError: a vital task died; a new process may do better.
     """
     ice = require_ice(config.ice)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_wanted()
     server = SignalingServer(
         **msgspec.structs.asdict(config.serve),
         page_config=lambda: page_config(ice, time.time()),  # noqa: TID251 - as TURN counts

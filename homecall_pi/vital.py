@@ -1,14 +1,27 @@
-"""Tasks without which a program is of no use: one that dies ends it, and it is started anew."""
+"""What ends a program: who runs it, or a task that dies and without which it is of no use."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Collection
 
 from .errors import HomeCallError
 
 log = logging.getLogger(__name__)
+
+
+def stop_wanted() -> asyncio.Event:
+    """Is set when whoever runs the program wants it to end, or closes the terminal that it is in.
+
+    Not so by SIGHUP where that was to be ignored, as `nohup` has it.
+    """
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 async def first_death(

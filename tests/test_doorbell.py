@@ -121,7 +121,7 @@ async def do(doorbell: Doorbell, *events: Event) -> None:
 async def test_a_call_from_the_press_to_the_end(doorbell: Doorbell, around: Around):
     candidate = IceCandidate("x")
     await do(doorbell, LineUp(replaces_offers=True))
-    assert around.take() == [JOIN]
+    assert around.take() == [JOIN, LEAVE, JOIN]
     await do(doorbell, Pressed())
     assert around.take() == [("open", 1, False)]
     await do(doorbell, OfferReady(1, OFFER))
@@ -156,6 +156,8 @@ async def test_events_posted_while_one_is_handled_keep_their_order(
     monkeypatch.setattr(around, "open", open_and_be_ready)
     await do(doorbell, LineUp(replaces_offers=True), Pressed())
     assert around.take() == [
+        JOIN,
+        LEAVE,
         JOIN,
         JOIN,
         Offer(ROOM, NAME, OFFER),
@@ -212,8 +214,9 @@ async def test_a_press_without_a_line_goes_out_when_the_line_returns(
 
 async def test_stop_between_calls_leaves_the_room(doorbell: Doorbell, around: Around):
     await do(doorbell, LineUp(replaces_offers=True))
+    around.take()
     await doorbell.stop()
-    assert around.take() == [JOIN, LEAVE]
+    assert around.take() == [LEAVE]
 
 
 async def test_stop_in_a_call_ends_it_first(doorbell: Doorbell, around: Around):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import signal
 
 import pytest
 
-from homecall_pi.vital import first_death, last_words
+from homecall_pi.vital import first_death, last_words, stop_wanted
 
 from .conftest import PATIENCE_S
 
@@ -23,6 +25,23 @@ async def live() -> None:
 async def in_a_group() -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(die())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_program_ends_when_it_is_told_to_or_its_terminal_closes(number: signal.Signals):
+    stop = stop_wanted()
+    os.kill(os.getpid(), number)
+    async with asyncio.timeout(PATIENCE_S):
+        await stop.wait()
+
+
+async def test_under_nohup_it_outlives_its_terminal():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        stop_wanted()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_without_a_death_it_waits_to_be_stopped():

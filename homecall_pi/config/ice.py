@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -12,6 +13,7 @@ from .table import Table
 
 _ICE_URL = r"^(stuns?:[\w.-]+(:\d{1,5})?|turns?:[\w.-]+(:\d{1,5})?(\?transport=(udp|tcp))?)$"
 """RFC 7064 and RFC 7065, without IPv6 literals."""
+_PORT = re.compile(r":(\d+)(?:\?|$)")
 
 
 class IceServer(Table, frozen=True):
@@ -39,6 +41,9 @@ class IceServer(Table, frozen=True):
         """Refuses what browsers refuse, together with all the other servers."""
         if self.credential and self.secret:
             raise ValueError("credential and secret are both given: keep the one the server knows")
+        ports = [int(port) for url in self.urls for port in _PORT.findall(url)]
+        if not all(1 <= port <= 65535 for port in ports):
+            raise ValueError("a port is a number from 1 to 65535")
         relays = any(url.startswith("turn") for url in self.urls)
         if relays and not (self.username and self.credential) and not self.secret:
             raise ValueError("a turn server needs username and credential, or secret")

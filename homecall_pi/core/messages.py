@@ -26,6 +26,9 @@ SERVER_FULL: Final = "server is full"
 NOT_SERVED: Final = "room is not served here"
 """What our server says in an `error` to whom it does not let in."""
 
+WITHDRAWN: Final = "the call was withdrawn"
+"""And to whoever has been given an offer, and has not answered it when its sender leaves."""
+
 MAX_FAULT_CHARS = 200
 """The text of a `BadMessage` quotes the frame, so it is cut to this length."""
 

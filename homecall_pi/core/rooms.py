@@ -8,7 +8,8 @@ way. Else a page that waits for a seat would lock the door out of its own room w
 A participant's newest offer, with the candidates after it, *stands*: whoever joins later gets it,
 in order. So a call reaches a page that opens late, and a page that is reloaded while it rings.
 It stands until an answer is relayed, until its sender leaves or offers anew, or until it is too
-old. It outlives its sender's connection, which may come back: an empty seat keeps the offer, but
+old. Who leaves withdraws it, and whoever has got it is told: nothing else would stop it ringing
+there. It outlives its sender's connection, which may come back: an empty seat keeps the offer, but
 yields to a newcomer when the room is full. Nothing else is ever held: an answer or a candidate
 without a standing offer, for somebody who is not there, is of no use to anybody.
 
@@ -30,6 +31,7 @@ from homecall_pi.core.messages import (
     NOT_SERVED,
     ROOM_FULL,
     SERVER_FULL,
+    WITHDRAWN,
     Answer,
     Candidate,
     Error,
@@ -175,8 +177,7 @@ class Rooms(Generic[Connection]):
         if (message.user if isinstance(message, Leave) else message.sender) != seat.name:
             return [Ignored("message in another name")]
         if isinstance(message, Leave):
-            self._leave(connection)
-            return []
+            return self._leave(connection)
         return self._relay(room, seat, message, now)
 
     def lost(self, connection: Connection) -> None:
@@ -206,7 +207,7 @@ class Rooms(Generic[Connection]):
         unseated = self._give_way(key, message.room) if refusal == ROOM_FULL and device else []
         if refusal is not None and not unseated:
             return [Send(connection, encode(Error(refusal, message.room)))]
-        self._leave(connection)
+        withdrawn = self._leave(connection)
         room = self._rooms.setdefault(key, _Room(key))
         seat = room.seat_of(name) or self._new_seat(room, name)
         replaced = seat.connection
@@ -215,7 +216,7 @@ class Rooms(Generic[Connection]):
         seat.connection, seat.device = connection, device
         self._places[connection] = (room, seat)
         closing: list[Action[Connection]] = [] if replaced is None else [Close(replaced)]
-        return unseated + closing + self._deliver(room, seat, now)
+        return unseated + withdrawn + closing + self._deliver(room, seat, now)
 
     def _give_way(self, key: str, spelling: str) -> list[Action[Connection]]:
         """Takes the seat of the page that came last, for a door, unless there is one already."""
@@ -223,8 +224,8 @@ class Rooms(Generic[Connection]):
         page = seats[-1].connection
         if page is None or any(seat.device for seat in seats):
             return []
-        self._leave(page)
-        return [Send(page, encode(Error(ROOM_FULL, spelling)))]
+        withdrawn = self._leave(page)
+        return [*withdrawn, Send(page, encode(Error(ROOM_FULL, spelling)))]
 
     def _refusal(self, connection: Connection, key: str, name: str) -> str | None:
         """Why one may not come in; for one who may, a room is given up if need be."""
@@ -348,11 +349,19 @@ class Rooms(Generic[Connection]):
             self._held_bytes -= seat.offer.size
             seat.offer = None
 
-    def _leave(self, connection: Connection) -> None:
+    def _leave(self, connection: Connection) -> list[Action[Connection]]:
+        """Frees the seat, and tells whoever has got its offer and has not answered."""
         place = self._places.get(connection)
-        if place is not None:
-            self._drop_offer(place[1])
-            self.lost(connection)
+        if place is None:
+            return []
+        room, seat = place
+        given = seat.offer.seen_by if seat.offer else None
+        other = room.opposite(seat)
+        self._drop_offer(seat)
+        self.lost(connection)
+        if given is None or other is None or other.connection != given:
+            return []
+        return [Send(given, encode(Error(WITHDRAWN, room.key)))]
 
     def _tidy(self, room: _Room[Connection]) -> None:
         """Nothing is left of a seat without a participant and an offer, nor of an empty room."""

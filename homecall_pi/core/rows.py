@@ -45,7 +45,7 @@ from .events import (
 from .seal import Verdict
 from .state import Call, Limits, Reason, State
 
-MAX_OFFERS = 5
+MAX_OFFERS = 30
 """Connections that one ring may try when pages come and go before anybody answers."""
 DECIDE_S = 15.0
 """Seconds that a person has to answer, however late in the ring the page was opened."""
@@ -237,10 +237,13 @@ def stop(call: Call, _: Stop, now: float, limits: Limits) -> Outcome:
 
 
 def line_up(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:
-    """Between calls: start clean. The server may hold an offer from before, even of another run."""
-    leaving = (Leave(),) if call.standing else ()
+    """Between calls: start clean. The server may hold an offer from before, even of another run.
+
+    Ours drops it when the door leaves, which it has to have joined for.
+    """
     call = _change(line_is_up(call, event), state=State.IDLE, standing=False)
-    return call, (*leaving, *sweep(call), Join(), Show(State.IDLE))
+    clearing = (Join(), Leave()) if call.replaces_offers else (Sweep(),)
+    return call, (*clearing, Join(), Show(State.IDLE))
 
 
 def line_up_in_call(call: Call, event: LineUp, now: float, limits: Limits) -> Outcome:

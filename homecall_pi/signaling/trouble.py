@@ -12,6 +12,7 @@ import socket
 import ssl
 
 from websockets.exceptions import (
+    ConnectionClosed,
     InvalidHandshake,
     InvalidMessage,
     InvalidStatus,
@@ -43,8 +44,8 @@ def explain(error: Exception) -> str:
             return _refusal(error.response.status_code, is_login_page(error))
         case InvalidURI() | SecurityError():
             return f"it is a web page that leads elsewhere: {_LOGIN} Else see `server`"
-        case InvalidMessage():
-            return f"what answers is no web server: {_LOGIN} Else see host and port in `server`"
+        case ConnectionClosed() | InvalidMessage():
+            return _not_spoken(error)
         case InvalidHandshake():
             return f"what answers speaks no WebSocket ({type(error).__name__}); see `server`"
         case ssl.SSLCertVerificationError():
@@ -110,6 +111,12 @@ def _refusal(status: int, login_page: bool) -> str:
     return f"it refuses (HTTP {status}); see its log, and that a proxy passes WebSockets on"
 
 
+def _not_spoken(error: Exception) -> str:
+    if isinstance(error, ConnectionClosed) or isinstance(error.__cause__, EOFError):
+        return _hangs_up(error)
+    return f"what answers is no web server: {_LOGIN} Else see host and port in `server`"
+
+
 def _distrust(error: ssl.SSLCertVerificationError) -> str:
     if error.verify_code == NOT_YET:
         return "its certificate is not valid yet: is this machine's clock right? See timedatectl"
@@ -142,8 +149,12 @@ def _unreached(error: OSError) -> str:
     if number in _NO_WAY:
         return f"there is no way to it ({os.strerror(number)}); see this machine's network"
     if isinstance(error, ConnectionError):
-        return f"it hangs up ({type(error).__name__}); see its log, and whether it speaks TLS"
+        return _hangs_up(error)
     return os.strerror(number) if number else f"{type(error).__name__}: {error}"
+
+
+def _hangs_up(error: Exception) -> str:
+    return f"it hangs up ({type(error).__name__}); see its log, and whether it speaks TLS"
 
 
 def _number(error: OSError) -> int:

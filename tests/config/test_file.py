@@ -83,6 +83,8 @@ def test_a_whole_number_will_do_for_seconds(file: Path):
         ('[[ice.servers]]\nurls = ["turn:[::1]:3478"]', "ice.servers[0].urls[0]"),
         ('[[ice.servers]]\nurls = ["stun:a b"]', "ice.servers[0].urls[0]"),
         ('[[ice.servers]]\nurls = ["stun:a?transport=udp"]', "ice.servers[0].urls[0]"),
+        ('[[ice.servers]]\nurls = ["stun:a:99999"]', "ice.servers[0]"),
+        ('[[ice.servers]]\nurls = ["stun:b", "stun:a:0"]', "ice.servers[0]"),
         ('[[ice.servers]]\nurls = ["turn:a"]', "ice.servers[0]"),
         ('[[ice.servers]]\nurls = ["turn:a"]\nusername = "me"', "ice.servers[0]"),
         ('[[ice.servers]]\nurls = ["turn:a"]\ncredential = "x"\nsecret = "y"', "ice.servers[0]"),

@@ -11,6 +11,7 @@ from homecall_pi.core.actions import (
     AcceptAnswer,
     Action,
     ClosePeer,
+    Join,
     Leave,
     OpenPeer,
     ReleaseDoor,
@@ -75,6 +76,7 @@ class Anything(RuleBasedStateMachine):
         self.open: list[int] = []
         self.offers: dict[int, str] = {}
         self.queue: list[str] = []
+        self.in_room = False
         self.page_joined = False
         self.verified = False
 
@@ -99,8 +101,8 @@ class Anything(RuleBasedStateMachine):
                     self.queue = [sdp]
                 else:
                     self.queue.append(sdp)
-            case Leave() if self.ours:
-                self.queue.clear()
+            case Join() | Leave():
+                self.comes_or_goes(action)
             case Sweep():
                 assert self.call.line, "a guest was sent without a line"
                 self.queue.clear()
@@ -110,12 +112,17 @@ class Anything(RuleBasedStateMachine):
             case ReleaseDoor():
                 assert self.verified, "the door was released for a stranger"
 
+    def comes_or_goes(self, action: Join | Leave) -> None:
+        if isinstance(action, Leave) and self.ours and self.in_room:
+            self.queue.clear()
+        self.in_room = isinstance(action, Join) and self.call.line
+
     @rule(ours=st.booleans())
     @precondition(lambda self: not self.call.line)
     def line_up(self, ours: bool) -> None:
         if ours != self.ours:
             self.queue.clear()
-        self.ours = ours
+        self.ours, self.in_room = ours, False
         self.feed(LineUp(replaces_offers=ours))
 
     @rule()
@@ -126,6 +133,12 @@ class Anything(RuleBasedStateMachine):
     @rule()
     def join_refused(self) -> None:
         self.feed(JoinRefused("the room is full"))
+
+    @rule()
+    def killed_and_started_anew(self) -> None:
+        self.call = Call(peer=self.call.peer)  # the next run's offers are others, too
+        self.open.clear()
+        self.verified = False
 
     @rule(event=st.sampled_from([Pressed(), HangUp(), Stop()]), seconds=st.floats(0, 700))
     def at_the_door(self, event: Event, seconds: float) -> None:
@@ -206,6 +219,10 @@ class Anything(RuleBasedStateMachine):
     @invariant()
     def refused_means_without_a_line(self) -> None:
         assert not (self.call.line and self.call.refusal)
+
+    @invariant()
+    def idle_means_that_no_offer_stands(self) -> None:
+        assert not self.queue or self.call.state is not State.IDLE
 
     @invariant()
     def never_two_offers_standing(self) -> None:

