@@ -2,7 +2,7 @@
 
 import { Notice, Title, Wake } from "./attention.js";
 import { Connections } from "./connections.js";
-import { pickLanguage, refusalIn, translator, wordsOfServer } from "./i18n.js";
+import { isWithdrawal, pickLanguage, refusalIn, translator, wordsOfServer } from "./i18n.js";
 import { Intercom } from "./intercom.js";
 import { keyIn, roomIn, signalUrl } from "./link.js";
 import { Microphone, microphoneUnasked, takeVoice } from "./microphone.js";
@@ -31,6 +31,7 @@ const speaker = new Speaker(document.getElementById("sound"), () =>
 const line = new Line(signalUrl(location), room, {
   onUp: () => intercom.happen("line-up"),
   onDown: () => intercom.happen("line-down"),
+  onRenewed: () => intercom.happen("line-renewed"),
   onReplaced: () => intercom.happen("replaced"),
   onMessage: (message) => hear(message),
 });
@@ -41,6 +42,8 @@ const negotiation = new Negotiation({
   send: (type, fields) => line.send(type, fields),
   handlers: {
     onOffer: (offer) => intercom.offered(offer),
+    onSlow: () => line.wake({ networkChanged: true }),
+    onConnected: () => intercom.happen("connected"),
     onUnstable: () => connectionIs("unstable"),
     onStable: () => connectionIs("stable"),
     onLost: (why) => lost(why),
@@ -82,10 +85,16 @@ const intercom = new Intercom({
 function hear(message) {
   if (message.type !== "error") return negotiation.hear(message);
   const text = String(message.message ?? "");
+  if (isWithdrawal(text)) return withdrawn();
   const said = wordsOfServer(text, translate);
   const refusal = refusalIn(text);
   if (refusal) intercom.happen(refusal, { said });
   else view.toast(said);
+}
+
+// A server's word ends no call that stands.
+function withdrawn() {
+  if (!negotiation.peer?.isConnected) intercom.happen("withdrawn");
 }
 
 function proven(proof) {
@@ -108,15 +117,15 @@ function releaseIs(state) {
 
 function lost(why) {
   if (why === "failed" && negotiation.lacksKey) view.toast(translate("link-too-old"));
-  connectionIs("lost");
+  connectionIs("lost", { reason: why });
 }
 
-function connectionIs(event) {
+function connectionIs(event, detail) {
   const unstable = event !== "stable";
   view.setUnstable(unstable);
   // The line may be as dead as the connection, and by it the door comes back.
   if (unstable) line.wake({ networkChanged: true });
-  intercom.happen(event);
+  intercom.happen(event, detail);
 }
 
 function useName(name) {
@@ -156,7 +165,7 @@ view.listen({
   onNameWanted: () => intercom.happen("name-wanted"),
   onNameKept: () => intercom.happen("name-kept"),
   onUseHere: () => intercom.happen("use-here"),
-  onAnswer: () => intercom.happen("answer"),
+  onAnswer: () => intercom.answered(),
   onDecline: () => intercom.happen("decline"),
   onHangUp: () => intercom.happen("hang-up"),
   onMute: mute,

@@ -4,9 +4,10 @@
 //
 //   visit  "no-room"  the link names no room       "name"  asking for a name     "named"
 //   line   "down"     no server                    "up"    joined and waiting
+//          "renewing"  another one is made, to be sure    "replaced"  opened elsewhere with this name
 //          "full"     others are in the room       "shut"      not let in for another reason
-//          "replaced"  opened elsewhere with this name
 //   call   "idle"     "ringing"  somebody is at the door    "talking"  the microphone is theirs
+//          "answering"  a person has answered, and the connection does not stand yet
 //
 // Media is peer to peer: whatever the line does, a call goes on. An event without a row in a
 // part's present state changes nothing there. An action is "verb" or "verb:word".
@@ -21,6 +22,7 @@ const VISIT = {
 
 const REFUSED = {
   "line-down": ["down", "stop-retrying", "tell:offline"],
+  "line-renewed": ["renewing", "stop-retrying"],
   replaced: ["replaced", "stop-retrying", "drop-offers", "tell:replaced"],
   // No error came back after the latest join: the server took it.
   admitted: ["up", "stop-retrying", "tell:online"],
@@ -33,9 +35,14 @@ const LINE = {
   },
   up: {
     "line-down": ["down", "tell:offline"],
+    "line-renewed": ["renewing"],
     full: ["full", "retry-join", "tell:full"],
     shut: ["shut", "retry-join", "tell-error"],
     replaced: ["replaced", "drop-offers", "tell:replaced"],
+  },
+  renewing: {
+    "line-up": ["up"],
+    "line-down": ["down", "tell:offline"],
   },
   full: { ...REFUSED, full: ["full", "retry-join"], shut: ["shut", "retry-join", "tell-error"] },
   shut: { ...REFUSED, full: ["full", "retry-join", "tell:full"], shut: ["shut", "retry-join"] },
@@ -51,26 +58,40 @@ const CALL = {
     offer: ["ringing", "show-visitor", "ring", "tell:ringing"],
     // The door had not heard yet that the call was ended here.
     "late-offer": ["idle", "part:hung-up"],
+    withdrawn: ["idle", "drop-offers"],
   },
   ringing: {
     offer: ["ringing", "show-visitor"],
     answer: ["talking", "hush", "say:answered", "open-microphone", "start-clock", "tell:talking"],
+    "early-answer": ["answering", "hush", "say:answered", "open-microphone", "tell:connecting"],
     decline: ["idle", "hush", "part:declined", "rejoin", "tell:declined"],
     ended: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
     lost: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
+    withdrawn: ["idle", "drop-offers", "hush", "part", "rejoin", "note-missed", "tell:missed"],
     // It rings where the page was opened last: the door, left alone, offers anew.
     replaced: ["idle", "hush", "part"],
+  },
+  answering: {
+    offer: ["answering", "show-visitor", "carry-microphone", "say:answered"],
+    "next-offer": ["ringing", "close-microphone", "show-visitor", "ring", "tell:ringing"],
+    connected: ["talking", "start-clock", "tell:talking"],
+    "hang-up": ["idle", "close-microphone", "part:hung-up", "rejoin", "tell:hung-up"],
+    ended: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
+    lost: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
+    withdrawn: ["idle", "drop-offers", "close-microphone", "part", "rejoin", "tell-reason"],
   },
   talking: {
     // The door comes back with a new connection: the call goes on as it was, once that stands.
     offer: ["talking", "await:nobody", "show-visitor", "note-unstable", "carry-microphone",
       "say:answered"],
     // The door has given the call up: somebody rings anew, to whom nobody has said a word yet.
-    "next-offer": ["ringing", "await:nobody", "close-microphone", "show-visitor", "ring",
-      "tell:ringing"],
+    "next-offer": ["ringing", "await:nobody", "close-microphone", "stop-clock", "show-visitor",
+      "ring", "tell:ringing"],
     "hang-up": ["idle", "await:nobody", "close-microphone", "part:hung-up", "rejoin",
       "tell:hung-up"],
     ended: ["idle", "await:nobody", "close-microphone", "part", "rejoin", "tell-reason"],
+    withdrawn: ["idle", "drop-offers", "await:nobody", "close-microphone", "part", "rejoin",
+      "tell-reason"],
     unstable: ["talking", "tell:reconnecting"],
     stable: ["talking", "tell:resumed"],
     lost: ["talking", "await:door", "tell:reconnecting"],
@@ -99,5 +120,5 @@ export function step(state, event) {
 export function shown(state) {
   if (state.call !== "idle") return state.call;
   if (state.visit !== "named") return state.visit;
-  return { down: "offline", up: "waiting" }[state.line] ?? state.line;
+  return { down: "offline", renewing: "offline", up: "waiting" }[state.line] ?? state.line;
 }

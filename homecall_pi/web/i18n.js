@@ -63,6 +63,7 @@ export const WORDS = {
     full: "Open at somebody else's",
     replaced: "Opened on another device",
     ringing: "Somebody is at the door",
+    connecting: "Connecting…",
     talking: "You can talk now",
     declined: "Declined",
     "hung-up": "Call ended",
@@ -152,6 +153,7 @@ export const WORDS = {
     full: "Открыто у кого-то другого",
     replaced: "Открыто на другом устройстве",
     ringing: "Кто-то у двери",
+    connecting: "Соединяем…",
     talking: "Можно говорить",
     declined: "Звонок отклонён",
     "hung-up": "Разговор завершён",
@@ -201,6 +203,11 @@ const SHUT = new Set(["not-served", "not-admitted", "server-full"]);
 export function refusalIn(text) {
   if (/room is .*full/i.test(text)) return "full";
   return SHUT.has(keyOf(text)) ? "shut" : "";
+}
+
+/** Whether a server's error tells that the offer, which it has delivered, is good for nothing now. */
+export function isWithdrawal(text) {
+  return text === "the call was withdrawn";
 }
 
 /** What a server says, in the language of the page if it is known, or else in its own words. */

@@ -42,20 +42,29 @@ export class Intercom {
     this.happen(event, { from });
   }
 
+  /** A person answers the ring. */
+  answered() {
+    this.happen(this.#parts.negotiation.peer?.isConnected ? "answer" : "early-answer");
+  }
+
   #kindOf(call) {
     const justHungUp = performance.now() - this.#hungUpAt < RESUME_MS;
     const tells = call !== "" && this.#call !== "";
     if (this.#state.call === "idle" && justHungUp && tells && call === this.#call) {
       return "late-offer";
     }
-    return this.#state.call === "talking" && tells && call !== this.#call ? "next-offer" : "offer";
+    return this.#isAnswered && tells && call !== this.#call ? "next-offer" : "offer";
   }
 
   /** The page goes away: say the last word while there is time. */
   vanish() {
     const { negotiation, line } = this.#parts;
-    negotiation.close(this.#state.call === "talking" ? "hung-up" : undefined);
+    negotiation.close(this.#isAnswered ? "hung-up" : undefined);
     line.close();
+  }
+
+  get #isAnswered() {
+    return this.#state.call === "talking" || this.#state.call === "answering";
   }
 
   #perform(action, detail) {
@@ -79,6 +88,7 @@ export class Intercom {
     "close-microphone": () => this.#parts.microphone.close(),
     "carry-microphone": () => this.#parts.negotiation.peer.speak(this.#parts.microphone.track),
     "start-clock": () => this.#parts.view.startClock(),
+    "stop-clock": () => this.#parts.view.stopClock(),
     "note-unstable": () => this.#parts.view.setUnstable(true),
     "note-missed": () => this.#parts.view.noteMissed(new Date()),
     tell: (key) => this.#tell(key),

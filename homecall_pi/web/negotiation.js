@@ -17,6 +17,7 @@ export class Negotiation {
   #proof = "none";
   #newestOffer = 0;
   #early = [];
+  #told = [];
   #added = 0;
   #waiting = 0;
   #tail = Promise.resolve();
@@ -24,9 +25,9 @@ export class Negotiation {
   /**
    * `seal` is the link's; `makePeer(handlers)` promises an unused Peer; `send(type, fields)` reaches
    * the other side.
-   * `handlers`: onOffer({from, call}), onUnstable(), onStable(), also for a connection that has come
-   * in the place of another, onLost(why), onEnded(reason), onBadOffer(), onRefused(),
-   * onDoor(release), and onProof(proof) with what is known of the door:
+   * `handlers`: onOffer({from, call}), onSlow(), onConnected(), onUnstable(), onStable(), also for a
+   * connection that has come in the place of another, onLost(why), onEnded(reason), onBadOffer(),
+   * onRefused(), onDoor(release), and onProof(proof) with what is known of the door:
    * a word of Seal.check, or "pending" until the one who sealed the offer is surely connected.
    */
   constructor({ seal, makePeer, send, handlers }) {
@@ -85,17 +86,24 @@ export class Negotiation {
 
   async #offered({ sdp, from }, number) {
     // A queue delivered two at once: only the newest door is still standing there.
-    if (number !== this.#newestOffer || this.#peer?.hasOffer(sdp)) return;
+    if (number !== this.#newestOffer) return;
     const before = this.#peer;
+    if (before?.hasOffer(sdp) && !before.isOver) return this.#tellAgain();
     try {
       const proof = await this.#seal.check(sdp);
       if (this.#refuses(proof)) return this.#handlers.onRefused();
-      if (before?.continues(sdp)) await this.#renegotiate(sdp);
+      if (before?.continues(sdp) && !before.isOver) await this.#renegotiate(sdp);
       else await this.#begin(sdp, String(from ?? ""), number, proof);
     } catch {
       // An offer that failed because its call has ended meanwhile is nobody's concern.
       if (this.#peer === before) this.#handlers.onBadOffer();
     }
+  }
+
+  // Who offers again has not got the answer: a line was dead, theirs or ours.
+  #tellAgain() {
+    if (this.#peer.isConnected) return;
+    for (const [type, fields] of this.#told) this.#send(type, fields);
   }
 
   // Who cannot prove it does not take over from a door that could: a call would change hands.
@@ -106,23 +114,27 @@ export class Negotiation {
 
   async #renegotiate(sdp) {
     const peer = this.#peer;
-    this.#send("answer", { sdp: await this.#seal.answer(sdp, await peer.accept(sdp)) });
+    const answer = await this.#seal.answer(sdp, await peer.accept(sdp));
+    this.#told.length = 0;
+    this.#tell(this.#told, "answer", { sdp: answer });
     await peer.settle();
   }
 
   async #begin(sdp, from, number, proof) {
     const replaces = this.#peer !== null;
-    const peer = await this.#newPeer(replaces);
+    const told = [];
+    const peer = await this.#newPeer(replaces, told);
     try {
       const answer = await this.#seal.answer(sdp, await peer.accept(sdp));
       if (number !== this.#newestOffer) return peer.close();
-      this.#send("answer", { sdp: answer });
+      this.#tell(told, "answer", { sdp: answer });
     } catch (error) {
       peer.close();
       throw error;
     }
     this.#peer?.close();
     this.#peer = peer;
+    this.#told = told;
     this.#added = 0;
     this.#proof = proof;
     const settled = peer.settle();
@@ -132,10 +144,17 @@ export class Negotiation {
     await this.#addEarly(peer);
   }
 
-  async #newPeer(replaces) {
+  // Keeps what is told, to be told again.
+  #tell(told, type, fields) {
+    told.push([type, fields]);
+    this.#send(type, fields);
+  }
+
+  async #newPeer(replaces, told) {
     const mine = (handler) => (detail) => peer === this.#peer && handler(detail);
     const peer = await this.#makePeer({
-      onCandidate: (candidate) => this.#send("candidate", { candidate }),
+      onCandidate: (candidate) => this.#tell(told, "candidate", { candidate }),
+      onSlow: mine(this.#handlers.onSlow),
       onConnected: mine(() => this.#connected(replaces)),
       onDoor: mine((release) => this.#proof === "valid" && this.#handlers.onDoor(release)),
       onUnstable: mine(this.#handlers.onUnstable),
@@ -149,6 +168,7 @@ export class Negotiation {
   #connected(replaces) {
     this.#handlers.onProof(this.#proof);
     if (replaces) this.#handlers.onStable();
+    this.#handlers.onConnected();
   }
 
   async #candidate(candidate) {

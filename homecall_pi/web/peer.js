@@ -9,6 +9,8 @@ const CONNECT_LIMIT_MS = 20_000;
 // three seconds, since what has arrived is played for some time yet.
 const SILENT_MS = 2_000;
 const LOOK_MS = 250;
+// A connection that takes longer may have been answered by a line that is dead.
+const SLOW_MS = 5_000;
 const CONNECTING = new Set(["new", "connecting"]);
 // One that is left while it connects gets so long to do so.
 const PART_LIMIT_MS = 3_000;
@@ -22,15 +24,16 @@ export class Peer {
   #offer = "";
   #answer = null;
   #limit = 0;
+  #slow = 0;
   #look = 0;
-  #heard = { sources: "", at: 0 };
+  #heard = { newest: -Infinity, at: 0 };
   #wasUnstable = false;
   #close;
   #closed = new Promise((resolve) => (this.#close = resolve));
 
   /**
-   * `handlers`: onCandidate(init), onConnected(), onUnstable(), onStable(), onDoor(release), and
-   * once either onEnded(reason) or, when the door has gone without a word and may come back,
+   * `handlers`: onCandidate(init), onSlow() if it takes long to connect, onConnected(),
+   * onUnstable(), onStable(), onDoor(release), and once either onEnded(reason) or, when the door has gone without a word and may come back,
    * onLost(why), "failed" if it never was connected.
    */
   constructor(connection, handlers) {
@@ -41,6 +44,16 @@ export class Peer {
     };
     connection.onconnectionstatechange = () => this.#connectionChanged();
     this.#limit = setTimeout(() => this.#lost("failed"), CONNECT_LIMIT_MS);
+    this.#slow = setTimeout(() => this.#handlers?.onSlow(), SLOW_MS);
+  }
+
+  get isConnected() {
+    return this.#connection.connectionState === "connected";
+  }
+
+  /** True when nothing more will be reported of it. */
+  get isOver() {
+    return this.#handlers === null;
   }
 
   hasOffer(sdp) {
@@ -172,18 +185,20 @@ export class Peer {
   #connected() {
     this.#handlers?.onConnected();
     clearTimeout(this.#limit);
+    clearTimeout(this.#slow);
     clearInterval(this.#look);
     this.#look = setInterval(() => this.#listen(), LOOK_MS);
   }
 
   // The browser takes twice as long to say that a connection is "disconnected".
   #listen() {
-    const sources = this.#connection
+    // A source is forgotten when it has been silent for ten seconds (W3C webrtc, 5.3).
+    const heard = this.#connection
       .getReceivers()
-      .map((receiver) => receiver.getSynchronizationSources()[0]?.timestamp)
-      .join();
+      .map((receiver) => receiver.getSynchronizationSources()[0]?.timestamp ?? -Infinity);
+    const newest = Math.max(...heard);
     const now = performance.now();
-    if (sources !== this.#heard.sources) this.#heard = { sources, at: now };
+    if (newest > this.#heard.newest) this.#heard = { newest, at: now };
     const silent = this.#heard.at > 0 && now - this.#heard.at >= SILENT_MS;
     if (silent === this.#wasUnstable) return;
     this.#wasUnstable = silent;
@@ -207,6 +222,7 @@ export class Peer {
 
   #deafen() {
     clearTimeout(this.#limit);
+    clearTimeout(this.#slow);
     clearInterval(this.#look);
     this.#handlers = null;
   }

@@ -24,8 +24,12 @@ export class Line {
   #held = [];
   #timers = { retry: 0, limit: 0, keepalive: 0 };
   #tickedAt = 0;
+  #isRenewed = false;
 
-  /** `handlers`: onUp(), onDown(), onReplaced(), onMessage(message). */
+  /**
+   * `handlers`: onUp(), onDown(), onRenewed() when a line that may be good is given up for another,
+   * which onUp() or onDown() follows, onReplaced(), onMessage(message).
+   */
   constructor(url, room, handlers) {
     this.#url = url;
     this.#room = room;
@@ -81,7 +85,10 @@ export class Line {
     const slept = Date.now() - this.#tickedAt > SLEPT_MS;
     if (this.isUp && !networkChanged && !slept) return;
     this.#attempt = 0;
-    if (this.isUp) this.#handlers.onDown();
+    if (this.isUp) {
+      this.#isRenewed = true;
+      this.#handlers.onRenewed();
+    }
     this.#open();
   }
 
@@ -100,6 +107,7 @@ export class Line {
   #opened() {
     clearTimeout(this.#timers.limit);
     this.#openedAt = Date.now();
+    this.#isRenewed = false;
     this.join();
     for (const message of this.#held.splice(0)) this.#transmit(message);
     this.#handlers.onUp();
@@ -129,7 +137,8 @@ export class Line {
 
   #lost(socket) {
     if (socket !== this.#socket) return;
-    const wasUp = this.#openedAt > 0;
+    const wasUp = this.#openedAt > 0 || this.#isRenewed;
+    this.#isRenewed = false;
     if (wasUp && Date.now() - this.#openedAt > GOOD_AFTER_MS) this.#attempt = 0;
     this.#abandon();
     this.#clearTimers();

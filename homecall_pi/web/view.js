@@ -9,6 +9,14 @@ const TYPING_GUARD_MS = 800;
 // Filling the screen may cut off this share of the picture at the most.
 const CUT_LIMIT = 0.22;
 const BACKDROP_MS = 500;
+// What has the keyboard when a state begins.
+const FOCUSED = {
+  name: "name",
+  ringing: "answer",
+  answering: "call",
+  talking: "call",
+  replaced: "use-here",
+};
 
 export class View {
   #translate;
@@ -102,9 +110,8 @@ export class View {
     this.#stopWaitingForPicture();
     this.#usePicture(null);
     document.body.dataset.picture = "off";
-    clearInterval(this.#clock);
     clearInterval(this.#backdrop);
-    this.#byId("elapsed").textContent = "";
+    this.stopClock();
     this.setUnstable(false);
     this.showProof("none");
     if (document.fullscreenElement) document.exitFullscreen().catch(() => {});
@@ -138,6 +145,11 @@ export class View {
     clearInterval(this.#clock);
     this.#clock = setInterval(tick, 500);
     tick();
+  }
+
+  stopClock() {
+    clearInterval(this.#clock);
+    this.#byId("elapsed").textContent = "";
   }
 
   /** `state` is "off", "on", "muted" or "denied". */
@@ -199,7 +211,7 @@ export class View {
   }
 
   #focus(state, typing) {
-    const target = { name: "name", ringing: "answer", talking: "call", replaced: "use-here" }[state];
+    const target = FOCUSED[state];
     if (!target) return;
     setTimeout(() => this.#byId(target).focus(), typing ? TYPING_GUARD_MS : 0);
   }

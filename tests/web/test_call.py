@@ -109,6 +109,71 @@ async def test_hanging_up_says_so_and_lets_the_microphone_go(family, door):
     assert await family.page.evaluate("taken.getTracks()[0].readyState") == "ended"
 
 
+async def test_who_answers_before_the_connection_stands_is_told_so(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#answer")
+    await family.until_state("answering")
+    await family.until_toast("Connecting…")
+    await expect(family.page.locator("#call-line [data-in=answering]")).to_be_visible()
+    await expect(family.page.locator("#call-line [data-in=ringing]")).to_be_hidden()
+    await expect(family.page.locator("#elapsed")).to_be_empty()
+    await door.accept(line)
+    await family.until_state("talking")
+    await family.until_toast("You can talk now")
+    await door.until_heard("answered")
+    await door.until_voice()
+    await expect(family.page.locator("#elapsed")).to_have_text("0:01")
+
+
+async def test_an_answer_that_never_connects_ends_in_the_truth(family, door):
+    await family.page.clock.install()
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#answer")
+    await family.until_state("answering")
+    await family.page.clock.fast_forward(20_100)
+    await family.until_state("waiting")
+    await family.until_toast("The connection to the door failed")
+    assert await family.data("mic") == "off"
+
+
+async def test_who_hangs_up_before_the_connection_stands_waits_again(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#answer")
+    await family.page.click("#hangup")
+    await family.until_state("waiting")
+    await door.accept(line)
+    await door.until_heard("answered", "hung-up")
+
+
+WITHDRAWN = {"type": "error", "room": ROOM, "message": "the call was withdrawn"}
+
+
+async def test_a_ring_that_is_withdrawn_stops_at_once(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await line.send(**WITHDRAWN)
+    await family.until_state("waiting")
+    await family.until_toast("A ring was missed")
+    await expect(family.page.locator("#missed")).to_be_visible()
+
+
+async def test_a_servers_word_ends_no_call_that_stands(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+    await line.send(**WITHDRAWN)
+    await line.send(type="error", room=ROOM, message="and then")
+    await family.until_toast("and then")
+    assert await family.data("state") == "ringing"
+
+
 async def test_the_next_ring_rings_after_a_call(family, door):
     line = await talk(family, door)
     await family.page.click("#hangup")
@@ -190,9 +255,11 @@ async def test_a_door_that_comes_back_after_the_end_hears_of_it(family, door):
 
 async def test_a_door_that_has_given_the_call_up_rings_anew(family, door):
     line = await lose(family, door)
+    await expect(family.page.locator("#elapsed")).not_to_be_empty()
     await door.ring(line, call="b")
     await family.until_state("ringing")
     await family.until_picture()
+    await expect(family.page.locator("#elapsed")).to_be_empty()
     assert await family.data("mic") == "off"
     await family.page.click("#answer")
     await door.until_heard("answered")
@@ -218,6 +285,10 @@ async def test_silence_is_noticed_and_so_is_its_end(family, door):
     await family.until_picture()
     await door.page.evaluate("visitor.sends(false)")
     await family.until("!document.querySelector('#link-note').hidden")
+    line = await family.board.line()  # the other may be as dead
+    await line.take("join")
+    told = family.page.locator("#toasts")
+    await expect(told).to_have_text("Bad connection, please wait…")
     await door.page.evaluate("visitor.sends(true)")
     await family.until("document.querySelector('#link-note').hidden")
     assert await family.data("state") == "talking"

@@ -76,8 +76,42 @@ READY = ("name-wanted", "named", "line-up")
         (
             (*READY, "offer", "answer", "next-offer"),
             "ringing",
-            ["await:nobody", "close-microphone", "show-visitor", "ring", "tell:ringing"],
+            [
+                "await:nobody",
+                "close-microphone",
+                "stop-clock",
+                "show-visitor",
+                "ring",
+                "tell:ringing",
+            ],
         ),
+        ((*READY, "offer", "connected"), "ringing", []),
+        (
+            (*READY, "offer", "early-answer"),
+            "answering",
+            ["hush", "say:answered", "open-microphone", "tell:connecting"],
+        ),
+        (
+            (*READY, "offer", "early-answer", "offer"),
+            "answering",
+            ["show-visitor", "carry-microphone", "say:answered"],
+        ),
+        (
+            (*READY, "offer", "early-answer", "connected"),
+            "talking",
+            ["start-clock", "tell:talking"],
+        ),
+        (
+            (*READY, "offer", "early-answer", "lost"),
+            "waiting",
+            ["close-microphone", "part", "rejoin", "tell-reason"],
+        ),
+        ((*READY, "line-renewed"), "offline", []),
+        ((*READY, "line-renewed", "line-up"), "waiting", []),
+        ((*READY, "line-renewed", "line-down"), "offline", ["tell:offline"]),
+        ((*READY, "full", "line-renewed", "line-up"), "waiting", []),
+        ((*READY, "withdrawn"), "waiting", ["drop-offers"]),
+        ((*READY, "offer", "answer", "lost", "withdrawn"), "waiting", None),
         (
             (*READY, "offer", "replaced"),
             "replaced",
@@ -135,6 +169,52 @@ async def test_every_action_and_its_words_exist(run):
         }""",
     )
     assert missing == []
+
+
+async def test_a_door_is_silent_that_was_heard_and_is_not_any_more(run):
+    """A browser forgets a source that has been silent for ten seconds, which is no sound of it."""
+    told = await run(
+        "peer",
+        """async ({ Peer }) => {
+          const told = [];
+          const sources = [[], []];
+          const receiver = (each) => ({ getSynchronizationSources: () => each });
+          const getReceivers = () => sources.map(receiver);
+          const connection = { connectionState: "connected", getReceivers };
+          const look = { now: null, at: 0 };
+          const real = { setInterval, now: performance.now };
+          globalThis.setInterval = (listen) => (look.now = listen);
+          performance.now = () => look.at;
+          try {
+            new Peer(connection, {
+              onConnected() {},
+              onUnstable: () => told.push("silent"),
+              onStable: () => told.push("heard"),
+            });
+            connection.onconnectionstatechange();
+            const after = (ms, [sound, picture]) => {
+              look.at += ms;
+              sources[0] = sound === null ? [] : [{ timestamp: sound }];
+              sources[1] = picture === null ? [] : [{ timestamp: picture }];
+              look.now();
+            };
+            after(60_000, [null, null]);
+            told.push("-");
+            after(250, [1, null]);
+            after(250, [1, 2]);
+            after(2_000, [1, 2]);
+            after(8_000, [null, 2]);
+            after(250, [null, null]);
+            told.push("-");
+            after(250, [9, null]);
+          } finally {
+            globalThis.setInterval = real.setInterval;
+            performance.now = real.now;
+          }
+          return told;
+        }""",
+    )
+    assert told == ["-", "silent", "-", "heard"]
 
 
 async def test_both_languages_have_the_same_words(run):

@@ -21,6 +21,49 @@ async def test_the_same_offer_again_changes_nothing(family, door):
     assert await family.data("state") == "ringing"
 
 
+async def test_an_answer_that_was_lost_is_given_again(family, door):
+    line = await family.open()
+    offer = await door.offer()
+    await line.offer(offer)
+    lost = await line.take("answer")
+    await line.take("candidate")
+    await line.offer(offer)
+    assert await door.accept(line) == lost["sdp"]
+    await line.take("candidate")
+    await family.until_picture()
+    await family.page.click("#answer")
+    await door.until_heard("answered")
+
+
+async def test_an_answer_that_was_lost_in_a_call_is_given_again(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.page.click("#answer")
+    await door.until_heard("answered")
+    offer = await door.offer()
+    await line.offer(offer)
+    lost = await line.take("answer")
+    await line.offer(offer)
+    assert await door.accept(line) == lost["sdp"]
+    await door.until_heard("answered")
+    await door.until_voice()
+
+
+async def test_a_line_that_may_have_swallowed_the_answer_is_made_anew(family, door):
+    await family.page.clock.install()
+    line = await family.open()
+    offer = await door.offer()
+    await line.offer(offer)
+    lost = await line.take("answer")
+    await family.until_state("ringing")
+    await family.page.clock.fast_forward(5_100)
+    line = await family.board.line()
+    await line.take("join")
+    await line.offer(offer)
+    assert await door.accept(line) == lost["sdp"]
+    await family.until_picture()
+
+
 async def test_renegotiation_goes_on_with_the_same_connection(family, door):
     line = await family.open()
     first = await door.ring(line)
