@@ -27,7 +27,7 @@ NOT_SERVED: Final = "room is not served here"
 """What our server says in an `error` to whom it does not let in."""
 
 WITHDRAWN: Final = "the call was withdrawn"
-"""And to whoever has been given an offer, and has not answered it when its sender leaves."""
+"""And to whoever has been given an offer when its sender leaves, if it has asked for that."""
 
 MAX_FAULT_CHARS = 200
 """The text of a `BadMessage` quotes the frame, so it is cut to this length."""
@@ -60,11 +60,13 @@ class IceCandidate(msgspec.Struct, frozen=True, omit_defaults=True):
     usernameFragment: Token | None = None  # noqa: N815
 
 
-class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
+class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join", omit_defaults=True):
     """Registers a participant of the room."""
 
     room: Room
     user: Name
+    withdrawals: bool = False
+    """Ours: whether it wants an `error`, WITHDRAWN, when who has called it leaves."""
 
 
 class Leave(msgspec.Struct, frozen=True, tag_field="type", tag="leave"):

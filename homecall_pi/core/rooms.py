@@ -8,10 +8,11 @@ way. Else a page that waits for a seat would lock the door out of its own room w
 A participant's newest offer, with the candidates after it, *stands*: whoever joins later gets it,
 in order. So a call reaches a page that opens late, and a page that is reloaded while it rings.
 It stands until an answer is relayed, until its sender leaves or offers anew, or until it is too
-old. Who leaves withdraws it, and whoever has got it is told: nothing else would stop it ringing
-there. It outlives its sender's connection, which may come back: an empty seat keeps the offer, but
-yields to a newcomer when the room is full. Nothing else is ever held: an answer or a candidate
-without a standing offer, for somebody who is not there, is of no use to anybody.
+old. Who leaves withdraws it. A page that wants to be is told: else it would go on ringing while its
+answer is on the way, or comes to nothing. An offer outlives its sender's connection, which may come
+back: an empty seat keeps it, but yields to a newcomer when the room is full. Nothing else is ever
+held: an answer or a candidate without a standing offer, for somebody who is not there, is of no use
+to anybody.
 
 Who fills the server with rooms or offers harms nobody else: a room that holds but the offer of
 someone absent yields to a room with people in it, and the largest of all standing offers yields to
@@ -100,6 +101,10 @@ class _Seat(Generic[Connection]):
     connection: Connection | None
     device: bool = False
     """Whether a door sits here, rather than a page."""
+    withdrawals: bool = False
+    """Whether it wants to know when who has called it leaves."""
+    called: Connection | None = None
+    """The connection that has got its newest offer, answered or not."""
     offer: _StandingOffer[Connection] | None = None
 
     @property
@@ -214,6 +219,7 @@ class Rooms(Generic[Connection]):
         if replaced is not None:
             del self._places[replaced]
         seat.connection, seat.device = connection, device
+        seat.withdrawals = message.withdrawals
         self._places[connection] = (room, seat)
         closing: list[Action[Connection]] = [] if replaced is None else [Close(replaced)]
         return unseated + withdrawn + closing + self._deliver(room, seat, now)
@@ -278,7 +284,7 @@ class Rooms(Generic[Connection]):
             self._drop_offer(other)
             self._tidy(room)
             return []
-        other.offer.seen_by = to
+        other.called = other.offer.seen_by = to
         return [Send(to, frame) for frame in other.offer.frames]
 
     def _relay(
@@ -292,6 +298,7 @@ class Rooms(Generic[Connection]):
         other = room.opposite(seat)
         to = None if other is None else other.connection
         if isinstance(message, Offer):
+            seat.called = to
             stands = self._stand(seat, frame, to, now)
             if to is None and not stands and seat.connection is not None:
                 return [Send(seat.connection, encode(Error(SERVER_FULL, message.room)))]
@@ -350,18 +357,19 @@ class Rooms(Generic[Connection]):
             seat.offer = None
 
     def _leave(self, connection: Connection) -> list[Action[Connection]]:
-        """Frees the seat, and tells whoever has got its offer and has not answered."""
+        """Frees the seat, and tells whoever was called from it and wants to know."""
         place = self._places.get(connection)
         if place is None:
             return []
         room, seat = place
-        given = seat.offer.seen_by if seat.offer else None
         other = room.opposite(seat)
         self._drop_offer(seat)
         self.lost(connection)
-        if given is None or other is None or other.connection != given:
+        if seat.called is None or other is None or not other.withdrawals:
             return []
-        return [Send(given, encode(Error(WITHDRAWN, room.key)))]
+        if other.connection != seat.called:
+            return []
+        return [Send(seat.called, encode(Error(WITHDRAWN, room.key)))]
 
     def _tidy(self, room: _Room[Connection]) -> None:
         """Nothing is left of a seat without a participant and an offer, nor of an empty room."""

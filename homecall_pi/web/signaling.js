@@ -54,7 +54,8 @@ export class Line {
   }
 
   join() {
-    this.#transmit({ type: "join", room: this.#room, user: this.#user });
+    // Our server then tells when the door gives a call up that does not stand yet.
+    this.#transmit({ type: "join", room: this.#room, user: this.#user, withdrawals: true });
   }
 
   leave() {

@@ -244,23 +244,34 @@ class TestStandingOffer:
         assert desk.join("a", ANNA) == []
 
     @pytest.mark.parametrize("live", [True, False])
-    def test_that_is_withdrawn_is_told_to_whoever_has_got_it(self, desk: Desk, live: bool):
+    @pytest.mark.parametrize("answered", [True, False])
+    def test_is_told_to_be_withdrawn_where_it_is_wanted(
+        self, desk: Desk, live: bool, answered: bool
+    ):
         if live:
-            desk.join("a", ANNA)
+            desk.act("a", Join(ROOM, ANNA, withdrawals=True))
         desk.take("d", offer(DOOR))
-        desk.join("a", ANNA)
+        desk.act("a", Join(ROOM, ANNA, withdrawals=True))
+        if answered:
+            desk.take("a", answer(ANNA))
         assert desk.take("d", Leave(ROOM, DOOR)) == [("a", Error(WITHDRAWN, ROOM))]
+        assert desk.join("d", DOOR) == desk.take("d", Leave(ROOM, DOOR)) == []
 
-    def test_that_was_answered_is_not_withdrawn_any_more(self, desk: Desk):
+    def test_is_withdrawn_without_a_word_where_it_was_not_asked_for(self, desk: Desk):
         desk.join("a", ANNA)
         desk.take("d", offer(DOOR))
-        desk.take("a", answer(ANNA))
         assert desk.take("d", Leave(ROOM, DOOR)) == []
 
     def test_is_withdrawn_without_a_word_where_nobody_has_got_it(self, desk: Desk):
-        desk.join("a", ANNA)
+        desk.act("a", Join(ROOM, ANNA, withdrawals=True))
         desk.take("d", offer(DOOR))
         desk.rooms.lost("a")
+        desk.act("b", Join(ROOM, BORIS, withdrawals=True))
+        desk.take("d", offer(DOOR))
+        desk.act("b2", Join(ROOM, BORIS, withdrawals=True))
+        assert desk.rooms.room_of("b") is None
+        desk.take("b2", answer(BORIS))
+        desk.rooms.lost("b2")
         assert desk.take("d", Leave(ROOM, DOOR)) == []
 
     def test_outlives_its_senders_connection(self, desk: Desk):
@@ -488,6 +499,8 @@ class RoomsMachine(RuleBasedStateMachine):
         self.seats: dict[int, tuple[str, str]] = {}
         self.stands: dict[tuple[str, str], tuple[float, list[str]]] = {}
         self.seen: dict[tuple[str, str], int] = {}
+        self.called: dict[tuple[str, str], int] = {}
+        self.curious: set[int] = set()
 
     def new_connection(self) -> int:
         self.count += 1
@@ -505,14 +518,16 @@ class RoomsMachine(RuleBasedStateMachine):
     def forget(self, place: tuple[str, str]) -> None:
         self.stands.pop(place, None)
         self.seen.pop(place, None)
+        if place[1] not in self.sitting(place[0]):
+            self.called.pop(place, None)
 
     def sent(self, actions: list[Action[int]]) -> list[tuple[int, str]]:
         return [(action.to, action.frame) for action in actions if isinstance(action, Send)]
 
-    @rule(data=st.data(), spelled=places, name=names)
-    def join(self, data: st.DataObject, spelled: str, name: str) -> None:
+    @rule(data=st.data(), spelled=places, name=names, curious=st.booleans())
+    def join(self, data: st.DataObject, spelled: str, name: str, curious: bool) -> None:
         connection, room = self.connection(data), spelled.lower()
-        actions = self.rooms.receive(connection, Join(spelled, name), self.now)
+        actions = self.rooms.receive(connection, Join(spelled, name, curious), self.now)
         if self.seats.get(connection) == (room, name):
             assert actions == []
             return
@@ -526,6 +541,7 @@ class RoomsMachine(RuleBasedStateMachine):
             assert sent[: len(told)] == told
             sent = sent[len(told) :]
         self.take_seat(connection, room, name, actions)
+        (self.curious.add if curious else self.curious.discard)(connection)
         self.expect_delivery(connection, room, name, sent)
 
     def take_seat(self, connection: int, room: str, name: str, actions: list[Action[int]]) -> None:
@@ -541,10 +557,10 @@ class RoomsMachine(RuleBasedStateMachine):
         self.seats[connection] = (room, name)
 
     def withdraw(self, place: tuple[str, str]) -> list[tuple[int, str]]:
-        """The place is left: who is told so is whoever has got its offer, and is there still."""
-        given = self.seen.get(place)
+        """The place is left. Whoever was called from it, is there still and wants to, is told."""
+        called = self.called.get(place)
         self.forget(place)
-        told = [c for name, c in self.sitting(place[0]).items() if name != place[1] and c == given]
+        told = {called} & self.curious & set(self.sitting(place[0]).values())
         return [(c, encode(Error("the call was withdrawn", place[0]))) for c in told]
 
     def expect_delivery(
@@ -558,7 +574,7 @@ class RoomsMachine(RuleBasedStateMachine):
             if self.now - since > MAX_OFFER_AGE_S:
                 self.forget(place)
             else:
-                self.seen[place] = connection
+                self.seen[place] = self.called[place] = connection
                 expected = [(connection, frame) for frame in frames]
         assert sent == expected
 
@@ -583,8 +599,9 @@ class RoomsMachine(RuleBasedStateMachine):
         if kind is Offer:
             self.forget(place)
             self.stands[place] = (self.now, [frame])
+            self.called.pop(place, None)
             if others:
-                self.seen[place] = others[0]
+                self.seen[place] = self.called[place] = others[0]
         elif kind is Candidate and place in self.stands:
             self.stands[place][1].append(frame)
         elif kind is Answer and others:
@@ -615,6 +632,8 @@ class RoomsMachine(RuleBasedStateMachine):
         else:
             self.rooms.lost(connection)
             self.open.remove(connection)
+            if (room, name) not in self.stands:
+                self.called.pop((room, name), None)
 
     @rule()
     def lose_a_stranger(self) -> None:

@@ -26,7 +26,12 @@ async def test_the_name_is_asked_once(family):
     await family.page.fill("#name", "  Бабушка ")
     await family.page.press("#name", "Enter")
     line = await family.board.line()
-    assert await line.take("join") == {"type": "join", "room": ROOM, "user": "Бабушка"}
+    assert await line.take("join") == {
+        "type": "join",
+        "room": ROOM,
+        "user": "Бабушка",
+        "withdrawals": True,
+    }
     await family.until_state("waiting")
     await family.page.reload()
     again = await family.board.line()
