@@ -36,6 +36,7 @@ def run(port: int, ring_every: float | None, camera: str | None, microphone: str
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     room, key = str(uuid.uuid4()), new_key()
     with tempfile.TemporaryDirectory(prefix="homecall-demo-") as folder:
         heard = Path(folder) / "heard.wav"

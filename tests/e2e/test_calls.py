@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import secrets
+
 import pytest
+from websockets.asyncio.client import connect
 
 from homecall_pi.hardware import clip
 
 from .. import sound
 from .conftest import PITCH_HZ, Household
 from .holdings import at_rest
-from .household import Family, until
+from .household import ROOM, Family, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="session")]
 
@@ -168,6 +172,34 @@ async def test_a_second_press_while_it_rings_does_not_start_another_call(
     await family.becomes("ringing")
     assert household.door.ring().calls == 1
     await family.sees_moving_pictures()
+
+
+async def test_a_door_that_died_while_it_rang_rings_nobody_when_it_is_back(
+    household: Household,
+) -> None:
+    await household.start()
+    household.door.ring()
+    await household.door.becomes("ringing")
+    assert await is_called(household)
+    household.door.kill()
+    household.door.start()
+    await household.door.ready()
+    async with asyncio.timeout(5):
+        while await is_called(household):
+            await asyncio.sleep(0.1)
+    assert household.door.status.state == "idle"
+
+
+async def is_called(household: Household) -> bool:
+    """Whether somebody who joins now is given an offer."""
+    name = secrets.token_hex(4)
+    async with connect(f"ws://localhost:{household.server.port}/signal") as visitor:
+        await visitor.send(f'{{"type":"join","room":"{ROOM}","user":"{name}"}}')
+        # A server answers what it gets in its order: an error, after the offer that there may be.
+        await visitor.send("what is said last")
+        called = '"offer"' in str(await visitor.recv())
+        await visitor.send(f'{{"type":"leave","room":"{ROOM}","user":"{name}"}}')
+        return called
 
 
 async def test_a_press_without_a_server_goes_out_when_the_server_comes(
