@@ -1,0 +1,34 @@
+"""What happens before a command runs."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from homecall_pi import __main__ as program
+from homecall_pi import cli
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c() -> Iterator[None]:
+    """Leaves it as it was."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [(signal.default_int_handler, signal.SIG_DFL), (signal.SIG_IGN, signal.SIG_IGN)],
+)
+def test_ctrl_c_ends_what_starts_unless_it_is_to_be_ignored(
+    before: Any, then: Any, monkeypatch: pytest.MonkeyPatch
+):
+    signal.signal(signal.SIGINT, before)
+    found: list[Any] = []
+    monkeypatch.setattr(cli, "main", lambda: found.append(signal.getsignal(signal.SIGINT)))
+    program.main()
+    assert found == [then]
