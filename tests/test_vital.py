@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -27,21 +29,29 @@ async def in_a_group() -> None:
         tasks.create_task(die())
 
 
+@pytest.fixture
+def hang_up() -> Iterator[Callable[[Any], object]]:
+    """Sets what SIGHUP does, and leaves it as it was; tests may run under `nohup` themselves."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield lambda what: signal.signal(signal.SIGHUP, what)
+    signal.signal(signal.SIGHUP, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-async def test_a_program_ends_when_it_is_told_to_or_its_terminal_closes(number: signal.Signals):
+async def test_a_program_ends_when_it_is_told_to_or_its_terminal_closes(
+    number: signal.Signals, hang_up: Callable[[Any], object]
+):
+    hang_up(signal.SIG_DFL)
     stop = stop_wanted()
     os.kill(os.getpid(), number)
     async with asyncio.timeout(PATIENCE_S):
         await stop.wait()
 
 
-async def test_under_nohup_it_outlives_its_terminal():
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        stop_wanted()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+async def test_under_nohup_it_outlives_its_terminal(hang_up: Callable[[Any], object]):
+    hang_up(signal.SIG_IGN)
+    stop_wanted()
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 async def test_without_a_death_it_waits_to_be_stopped():
