@@ -9,8 +9,8 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Runs the command line.
 
-    Until a command takes Ctrl-C, that just ends it: there is nothing to tidy up, and a person has
-    no use for where in an import it was.
+    Until a command takes Ctrl-C, that just ends it: where in an import it was is of no use to a
+    person, and there is nothing to tidy up yet.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

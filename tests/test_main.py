@@ -10,6 +10,7 @@ import pytest
 
 from homecall_pi import __main__ as program
 from homecall_pi import cli
+from homecall_pi.doctor import plan, report
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +19,14 @@ def ctrl_c() -> Iterator[None]:
     before = signal.getsignal(signal.SIGINT)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_reaches_what_the_doctor_has_to_end(monkeypatch: pytest.MonkeyPatch):
+    """A check that hangs in a process of its own is ended with the others."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    monkeypatch.setattr(plan, "checks", lambda *_, **__: [])
+    assert report.run(None, {}, play=False, as_json=True) == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(

@@ -103,8 +103,8 @@ class _Seat(Generic[Connection]):
     """Whether a door sits here, rather than a page."""
     withdrawals: bool = False
     """Whether it wants to know when who has called it leaves."""
-    called: Connection | None = None
-    """The connection that has got its newest offer, answered or not."""
+    called: str = ""
+    """The name of who has got its newest offer, answered or not."""
     offer: _StandingOffer[Connection] | None = None
 
     @property
@@ -284,7 +284,7 @@ class Rooms(Generic[Connection]):
             self._drop_offer(other)
             self._tidy(room)
             return []
-        other.called = other.offer.seen_by = to
+        other.offer.seen_by, other.called = to, seat.name
         return [Send(to, frame) for frame in other.offer.frames]
 
     def _relay(
@@ -298,7 +298,7 @@ class Rooms(Generic[Connection]):
         other = room.opposite(seat)
         to = None if other is None else other.connection
         if isinstance(message, Offer):
-            seat.called = to
+            seat.called = "" if other is None or to is None else other.name
             stands = self._stand(seat, frame, to, now)
             if to is None and not stands and seat.connection is not None:
                 return [Send(seat.connection, encode(Error(SERVER_FULL, message.room)))]
@@ -365,11 +365,10 @@ class Rooms(Generic[Connection]):
         other = room.opposite(seat)
         self._drop_offer(seat)
         self.lost(connection)
-        if seat.called is None or other is None or not other.withdrawals:
+        to = None if other is None or other.name != seat.called else other.connection
+        if other is None or to is None or not other.withdrawals:
             return []
-        if other.connection != seat.called:
-            return []
-        return [Send(seat.called, encode(Error(WITHDRAWN, room.key)))]
+        return [Send(to, encode(Error(WITHDRAWN, room.key)))]
 
     def _tidy(self, room: _Room[Connection]) -> None:
         """Nothing is left of a seat without a participant and an offer, nor of an empty room."""

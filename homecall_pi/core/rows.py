@@ -46,7 +46,8 @@ from .seal import Verdict
 from .state import Call, Limits, Reason, State
 
 MAX_OFFERS = 30
-"""Connections that one ring may try when pages come and go before anybody answers."""
+"""Connections that one ring may try when pages come and go before anybody answers, and a call that
+is lost until it goes on."""
 DECIDE_S = 15.0
 """Seconds that a person has to answer, however late in the ring the page was opened."""
 

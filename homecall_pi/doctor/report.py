@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +25,8 @@ _INDENT = " " * 18
 
 def run(path: Path | None, given: Mapping[str, Any], *, play: bool, as_json: bool) -> int:
     """Examines the door that the file at `path` and the flags describe; returns the exit code."""
+    # By Ctrl-C, what hangs in a process of its own is to be ended, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     checks = plan.checks(path, given, play=play)
     findings = asyncio.run(_examine(checks, aloud=not as_json))
     if as_json:

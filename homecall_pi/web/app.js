@@ -94,7 +94,9 @@ function hear(message) {
 
 // A server's word ends no call that stands.
 function withdrawn() {
-  if (!negotiation.peer?.isConnected) intercom.happen("withdrawn");
+  const { peer } = negotiation;
+  negotiation.dropOffers();
+  if (!peer?.isConnected || peer.isOver) intercom.happen("withdrawn");
 }
 
 function proven(proof) {

@@ -58,7 +58,6 @@ const CALL = {
     offer: ["ringing", "show-visitor", "ring", "tell:ringing"],
     // The door had not heard yet that the call was ended here.
     "late-offer": ["idle", "part:hung-up"],
-    withdrawn: ["idle", "drop-offers"],
   },
   ringing: {
     offer: ["ringing", "show-visitor"],
@@ -67,7 +66,7 @@ const CALL = {
     decline: ["idle", "hush", "part:declined", "rejoin", "tell:declined"],
     ended: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
     lost: ["idle", "hush", "part", "rejoin", "note-missed", "tell-reason"],
-    withdrawn: ["idle", "drop-offers", "hush", "part", "rejoin", "note-missed", "tell:missed"],
+    withdrawn: ["idle", "hush", "part", "rejoin", "note-missed", "tell:missed"],
     // It rings where the page was opened last: the door, left alone, offers anew.
     replaced: ["idle", "hush", "part"],
   },
@@ -78,7 +77,7 @@ const CALL = {
     "hang-up": ["idle", "close-microphone", "part:hung-up", "rejoin", "tell:hung-up"],
     ended: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
     lost: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
-    withdrawn: ["idle", "drop-offers", "close-microphone", "part", "rejoin", "tell-reason"],
+    withdrawn: ["idle", "close-microphone", "part", "rejoin", "tell-reason"],
   },
   talking: {
     // The door comes back with a new connection: the call goes on as it was, once that stands.
@@ -90,8 +89,7 @@ const CALL = {
     "hang-up": ["idle", "await:nobody", "close-microphone", "part:hung-up", "rejoin",
       "tell:hung-up"],
     ended: ["idle", "await:nobody", "close-microphone", "part", "rejoin", "tell-reason"],
-    withdrawn: ["idle", "drop-offers", "await:nobody", "close-microphone", "part", "rejoin",
-      "tell-reason"],
+    withdrawn: ["idle", "await:nobody", "close-microphone", "part", "rejoin", "tell-reason"],
     unstable: ["talking", "tell:reconnecting"],
     stable: ["talking", "tell:resumed"],
     lost: ["talking", "await:door", "tell:reconnecting"],

@@ -33,8 +33,8 @@ export class Peer {
 
   /**
    * `handlers`: onCandidate(init), onSlow() if it takes long to connect, onConnected(),
-   * onUnstable(), onStable(), onDoor(release), and once either onEnded(reason) or, when the door has gone without a word and may come back,
-   * onLost(why), "failed" if it never was connected.
+   * onUnstable(), onStable(), onDoor(release), and once either onEnded(reason) or, when the door has
+   * gone without a word and may come back, onLost(why), "failed" if it never was connected.
    */
   constructor(connection, handlers) {
     this.#connection = connection;

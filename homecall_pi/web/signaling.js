@@ -19,6 +19,7 @@ export class Line {
   #room;
   #user = null;
   #socket = null;
+  #former = null;
   #openedAt = 0;
   #attempt = 0;
   #held = [];
@@ -94,7 +95,7 @@ export class Line {
   }
 
   #open() {
-    this.#abandon();
+    this.#retire();
     this.#clearTimers();
     this.#keepAlive();
     const socket = new WebSocket(this.#url);
@@ -111,6 +112,7 @@ export class Line {
     this.#isRenewed = false;
     this.join();
     for (const message of this.#held.splice(0)) this.#transmit(message);
+    this.#closeFormer();
     this.#handlers.onUp();
   }
 
@@ -149,14 +151,27 @@ export class Line {
   }
 
   #abandon() {
+    this.#retire();
+    this.#closeFormer();
+  }
+
+  // One that is open stays so until another has joined: else a page that waits could get the seat.
+  #retire() {
     const socket = this.#socket;
     this.#socket = null;
     this.#openedAt = 0;
     if (!socket) return;
-    socket.onopen = socket.onmessage = null;
+    socket.onopen = null;
     // Some servers drop the *new* registration of a name when its *old* connection closes.
     socket.onclose = () => this.isUp && this.join();
-    socket.close();
+    if (socket.readyState === WebSocket.OPEN) this.#former = socket;
+    else socket.close();
+  }
+
+  #closeFormer() {
+    if (this.#former) this.#former.onmessage = null;
+    this.#former?.close();
+    this.#former = null;
   }
 
   #keepAlive() {

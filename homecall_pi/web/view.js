@@ -79,11 +79,13 @@ export class View {
     dataset.line = up ? "up" : "down";
     if (dataset.state === state) return;
     const typing = document.activeElement === this.#byId("name") && dataset.state === "name";
+    const before = dataset.state;
     dataset.state = state;
     for (const element of document.querySelectorAll("[data-in]")) {
       element.hidden = !element.dataset.in.split(" ").includes(state);
     }
-    this.#focus(state, typing);
+    // Whoever has moved on to a button there keeps it.
+    if (FOCUSED[state] !== FOCUSED[before]) this.#focus(state, typing);
   }
 
   /** The name of this page's user, as shown and as proposed for editing. */

@@ -266,13 +266,19 @@ class TestStandingOffer:
         desk.act("a", Join(ROOM, ANNA, withdrawals=True))
         desk.take("d", offer(DOOR))
         desk.rooms.lost("a")
-        desk.act("b", Join(ROOM, BORIS, withdrawals=True))
-        desk.take("d", offer(DOOR))
-        desk.act("b2", Join(ROOM, BORIS, withdrawals=True))
-        assert desk.rooms.room_of("b") is None
-        desk.take("b2", answer(BORIS))
-        desk.rooms.lost("b2")
         assert desk.take("d", Leave(ROOM, DOOR)) == []
+
+    @pytest.mark.parametrize("replaced", [True, False])
+    def test_is_told_to_be_withdrawn_on_whatever_line_the_page_has_now(
+        self, desk: Desk, replaced: bool
+    ):
+        desk.act("a", Join(ROOM, ANNA, withdrawals=True))
+        desk.take("d", offer(DOOR))
+        desk.take("a", answer(ANNA))
+        if not replaced:
+            desk.rooms.lost("a")
+        desk.act("a2", Join(ROOM, ANNA, withdrawals=True))
+        assert desk.take("d", Leave(ROOM, DOOR)) == [("a2", Error(WITHDRAWN, ROOM))]
 
     def test_outlives_its_senders_connection(self, desk: Desk):
         desk.take("d", offer(DOOR))
@@ -499,7 +505,7 @@ class RoomsMachine(RuleBasedStateMachine):
         self.seats: dict[int, tuple[str, str]] = {}
         self.stands: dict[tuple[str, str], tuple[float, list[str]]] = {}
         self.seen: dict[tuple[str, str], int] = {}
-        self.called: dict[tuple[str, str], int] = {}
+        self.called: dict[tuple[str, str], str] = {}
         self.curious: set[int] = set()
 
     def new_connection(self) -> int:
@@ -560,7 +566,7 @@ class RoomsMachine(RuleBasedStateMachine):
         """The place is left. Whoever was called from it, is there still and wants to, is told."""
         called = self.called.get(place)
         self.forget(place)
-        told = {called} & self.curious & set(self.sitting(place[0]).values())
+        told = {self.sitting(place[0]).get(called or "")} & self.curious
         return [(c, encode(Error("the call was withdrawn", place[0]))) for c in told]
 
     def expect_delivery(
@@ -574,7 +580,7 @@ class RoomsMachine(RuleBasedStateMachine):
             if self.now - since > MAX_OFFER_AGE_S:
                 self.forget(place)
             else:
-                self.seen[place] = self.called[place] = connection
+                self.seen[place], self.called[place] = connection, name
                 expected = [(connection, frame) for frame in frames]
         assert sent == expected
 
@@ -601,7 +607,7 @@ class RoomsMachine(RuleBasedStateMachine):
             self.stands[place] = (self.now, [frame])
             self.called.pop(place, None)
             if others:
-                self.seen[place] = self.called[place] = others[0]
+                self.seen[place], self.called[place] = others[0], self.seats[others[0]][1]
         elif kind is Candidate and place in self.stands:
             self.stands[place][1].append(frame)
         elif kind is Answer and others:

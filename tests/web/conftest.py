@@ -90,6 +90,9 @@ class Board:
         self.lines: asyncio.Queue[Line] = asyncio.Queue()
         self.config: dict[str, Any] | None = {"iceServers": []}
         self.refusing = False
+        self.opening = asyncio.Event()
+        """Cleared, it holds back what a WebSocket needs to open."""
+        self.opening.set()
         self.requests: list[str] = []
         """What was asked for, with its headers."""
         self._server: Server | None = None
@@ -120,12 +123,13 @@ class Board:
         self.lines.put_nowait(line)
         await line.listen()
 
-    def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _answer(self, connection: ServerConnection, request: Request) -> Response | None:
         self.requests.append(f"{request.path}\n{request.headers}")
         path = request.path.partition("?")[0]
         if path == "/signal":
             if self.refusing:
                 return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "")
+            await self.opening.wait()
             return None
         if path == "/blank":
             return _page(b"<!doctype html><title>door</title>", "text/html", csp="")

@@ -145,10 +145,39 @@ async def test_who_hangs_up_before_the_connection_stands_waits_again(family, doo
     await line.offer(await door.offer())
     await family.until_state("ringing")
     await family.page.click("#answer")
+    await family.until("document.body.dataset.mic === 'on'")
     await family.page.click("#hangup")
     await family.until_state("waiting")
+    assert await family.data("mic") == "off"
     await door.accept(line)
     await door.until_heard("answered", "hung-up")
+
+
+async def test_a_visitor_who_rings_anew_before_the_connection_stands_is_not_answered_yet(
+    family, door
+):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#answer")
+    await family.until_state("answering")
+    await line.take("answer")
+    await door.ring(line, call="b")
+    await family.until_state("ringing")
+    assert await family.data("mic") == "off"
+    await family.until_picture()
+
+
+async def test_the_keyboard_stays_where_it_is_when_the_connection_stands(family, door):
+    line = await family.open()
+    await line.offer(await door.offer())
+    await family.until_state("ringing")
+    await family.page.click("#answer")
+    await family.until_state("answering")
+    await family.page.focus("#hangup")
+    await door.accept(line)
+    await family.until_state("talking")
+    await expect(family.page.locator("#hangup")).to_be_focused()
 
 
 WITHDRAWN = {"type": "error", "room": ROOM, "message": "the call was withdrawn"}
@@ -172,6 +201,26 @@ async def test_a_servers_word_ends_no_call_that_stands(family, door):
     await line.send(type="error", room=ROOM, message="and then")
     await family.until_toast("and then")
     assert await family.data("state") == "ringing"
+
+
+async def test_a_call_that_is_lost_is_over_when_the_door_leaves(family, door):
+    line = await lose(family, door)
+    await line.send(**WITHDRAWN)
+    await family.until_state("waiting")
+    assert await family.data("mic") == "off"
+
+
+async def test_an_offer_that_is_withdrawn_at_once_takes_no_call_over(family, door):
+    line = await family.open()
+    await door.ring(line)
+    await family.until_picture()
+    await line.offer(await door.offer())
+    await line.send(**WITHDRAWN)
+    await line.send(type="error", room=ROOM, message="and then")
+    await family.until_toast("and then")
+    await family.until_picture()
+    assert not await family.page.is_visible("#link-note")
+    assert [message for message in line.heard if message["type"] == "answer"] == []
 
 
 async def test_the_next_ring_rings_after_a_call(family, door):

@@ -11,12 +11,12 @@ async def test_the_same_offer_again_changes_nothing(family, door):
     line = await family.open()
     offer = await door.offer()
     await line.offer(offer)
-    await door.accept(line)
+    first = await door.accept(line)
     await family.until_picture()
     await line.offer(offer)
     # Another offer's answer comes after anything the repeated one could have caused.
     await line.offer(await door.offer_again())
-    await door.accept(line)
+    assert await door.accept(line) != first
     assert [message["type"] for message in line.heard if message["type"] == "answer"] == []
     assert await family.data("state") == "ringing"
 
@@ -49,6 +49,24 @@ async def test_an_answer_that_was_lost_in_a_call_is_given_again(family, door):
     await door.until_voice()
 
 
+async def test_an_offer_whose_connection_was_given_up_is_answered_by_another(family, door):
+    await family.page.clock.install()
+    line = await family.open()
+    await door.ring(line)
+    await family.page.click("#answer")
+    await door.until_heard("answered")
+    offer = await door.offer()
+    await line.offer(offer)
+    first = (await line.take("answer"))["sdp"]
+    await family.page.clock.fast_forward(20_100)
+    await family.until("!document.querySelector('#link-note').hidden")
+    line = await family.board.line()
+    await line.take("join")
+    await line.offer(offer)
+    second = (await line.take("answer"))["sdp"]
+    assert fingerprint(second) != fingerprint(first)
+
+
 async def test_a_line_that_may_have_swallowed_the_answer_is_made_anew(family, door):
     await family.page.clock.install()
     line = await family.open()
@@ -56,11 +74,17 @@ async def test_a_line_that_may_have_swallowed_the_answer_is_made_anew(family, do
     await line.offer(offer)
     lost = await line.take("answer")
     await family.until_state("ringing")
+    family.board.opening.clear()
     await family.page.clock.fast_forward(5_100)
-    line = await family.board.line()
-    await line.take("join")
-    await line.offer(offer)
-    assert await door.accept(line) == lost["sdp"]
+    # It keeps its seat until it has another: somebody may wait for it.
+    await line.send(type="error", room=ROOM, message="still here")
+    await family.until_toast("still here")
+    family.board.opening.set()
+    other = await family.board.line()
+    await other.take("join")
+    await line.socket.wait_closed()
+    await other.offer(offer)
+    assert await door.accept(other) == lost["sdp"]
     await family.until_picture()
 
 
