@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import tempfile
 import time
 from collections import Counter
@@ -18,38 +17,17 @@ from playwright.async_api import Error as BrowserError
 from playwright.async_api import async_playwright
 
 from homecall_pi.errors import HomeCallError
+from tests.bench.plan import WARM_CALLS, plan
 from tests.bench.soak_calls import FAULTS, FLAGS, GOOD, RENEWALS, Household, Kind, title
-from tests.bench.trend import STEADY_CALLS, Holdings, Trend
+from tests.bench.trend import Holdings, Trend
 from tests.e2e import holdings
 
-WARM_CALLS = 10
-"""Good calls before the first look at tasks, threads and files."""
 LOOK_CALLS = 5
 """Calls from one look at the memory to the next."""
 MIN_CALLS = 100
 """Fewer say nothing of memory."""
 PATIENCE_S = 30.0
 """Seconds that what is left of the last calls may take to go: a lost connection lingers."""
-SEED = 1
-
-
-def plan(calls: int) -> list[Kind]:
-    """What happens, in order: everything in turn, shuffled, but the same each time.
-
-    Programs are replaced in the beginning only, before anything else, for each begins anew with its
-    memory, and is to be as warm as the others when it counts.
-    """
-    dice = random.Random(SEED)  # noqa: S311
-    good = list(Counter(GOOD).elements())
-    kinds = dice.sample(good, WARM_CALLS)
-    early = [*RENEWALS, *RENEWALS]
-    kinds += dice.sample(early, len(early))
-    rest = [*FAULTS, *dice.choices(good, k=STEADY_CALLS - len(kinds) - len(FAULTS))]
-    kinds += dice.sample(rest, len(rest))
-    while len(kinds) < calls:
-        turn = [*good, *FAULTS]
-        kinds += dice.sample(turn, len(turn))
-    return kinds[:calls]
 
 
 async def main(calls: int) -> bool:
@@ -59,7 +37,7 @@ async def main(calls: int) -> bool:
             household = Household(Path(folder))
             try:
                 await household.start(playwright, *FLAGS)
-                return await Soak(household).run(plan(calls))
+                return await Soak(household).run(plan(calls, GOOD, FAULTS, RENEWALS))
             finally:
                 await household.close()
 

@@ -1,9 +1,8 @@
-"""What the soak makes of its looks, and of chance."""
+"""What the soak makes of its looks."""
 
 from __future__ import annotations
 
-from tests.bench.soak import WARM_CALLS, plan
-from tests.bench.soak_calls import FAULTS, GOOD, RENEWALS
+from tests.bench.plan import WARM_CALLS
 from tests.bench.trend import STEADY_CALLS, Trend
 
 
@@ -26,12 +25,3 @@ def test_memory_may_rise_while_a_program_warms_up_and_hardly_after():
 def test_whatever_is_more_in_the_end_is_a_trouble():
     assert trend(0.0, threads=3).troubles == ["more threads than at the start"]
     assert trend(0.0, threads=1).troubles == []
-
-
-def test_programs_are_replaced_before_memory_counts_and_everything_else_goes_wrong_after_it():
-    kinds = plan(300)
-    assert len(kinds) == 300
-    assert set(kinds[:WARM_CALLS]) <= set(GOOD)
-    assert set(RENEWALS) <= set(kinds[:STEADY_CALLS])
-    assert set(kinds[STEADY_CALLS:]) == {*GOOD, *FAULTS}
-    assert kinds == plan(300)
