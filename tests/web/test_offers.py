@@ -35,29 +35,28 @@ async def test_an_answer_that_was_lost_is_given_again(family, door):
     await door.until_heard("answered")
 
 
-async def test_an_answer_that_was_lost_in_a_call_is_given_again(family, door):
+async def answered_in_vain(family, door):
+    """In a call, another offer whose answer goes nowhere: the line, the offer, the answer."""
     line = await family.open()
     await door.ring(line)
     await family.page.click("#answer")
     await door.until_heard("answered")
     offer = await door.offer()
     await line.offer(offer)
-    lost = await line.take("answer")
+    return line, offer, (await line.take("answer"))["sdp"]
+
+
+async def test_an_answer_that_was_lost_in_a_call_is_given_again(family, door):
+    line, offer, lost = await answered_in_vain(family, door)
     await line.offer(offer)
-    assert await door.accept(line) == lost["sdp"]
+    assert await door.accept(line) == lost
     await door.until_heard("answered")
     await door.until_voice()
 
 
 async def test_an_offer_whose_connection_was_given_up_is_answered_by_another(family, door):
     await family.page.clock.install()
-    line = await family.open()
-    await door.ring(line)
-    await family.page.click("#answer")
-    await door.until_heard("answered")
-    offer = await door.offer()
-    await line.offer(offer)
-    first = (await line.take("answer"))["sdp"]
+    _, offer, first = await answered_in_vain(family, door)
     await family.page.clock.fast_forward(20_100)
     await family.until("!document.querySelector('#link-note').hidden")
     line = await family.board.line()
